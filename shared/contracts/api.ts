@@ -1,0 +1,117 @@
+import { z } from "zod";
+import { Rejected } from "./dataset.ts";
+import { Backbone, Method, Metrics, Name } from "./run.ts";
+
+/** RFC 9457 problem details, with the offending field or file where there is one. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  instance: z.string().optional(),
+  /** Per offending field of the request: JSON path and what is wrong. */
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+export const ErrorView = z.object({ tag: z.string(), message: z.string() });
+
+/** `POST /v1/datasets` */
+export const DatasetRequest = z.strictObject({
+  name: Name,
+  path: z.string().min(1).describe("folder of class folders, below one of SUBTAXA_DATA_ROOTS"),
+  maxSide: z.number().int().min(16).max(1024).default(256).describe(
+    "larger images are reduced to this side, pixels",
+  ),
+  minClassImages: z.number().int().min(5).max(10_000).default(5)
+    .describe("classes with fewer readable images are left out"),
+});
+export type DatasetRequest = z.infer<typeof DatasetRequest>;
+
+/** A dataset as the API shows it. */
+export const DatasetView = z.object({
+  name: Name,
+  state: z.enum(["importing", "ready", "failed"]),
+  classes: z.array(z.object({ name: z.string(), images: z.number().int() })),
+  rejected: z.array(Rejected),
+  progress: z.object({ done: z.number().int(), total: z.number().int() }).optional(),
+  error: ErrorView.optional(),
+});
+export type DatasetView = z.infer<typeof DatasetView>;
+
+export const RunState = z.enum(["queued", "running", "completed", "failed", "cancelled"]);
+export type RunState = z.infer<typeof RunState>;
+
+/** One validated epoch of one fold. */
+export const EpochView = z.object({
+  fold: z.number().int(),
+  epoch: z.number().int(),
+  /** Mean training loss; `validationLoss` is the cross-entropy over the original classes. */
+  loss: z.number(),
+  validationLoss: z.number(),
+  ...Metrics.shape,
+  /** Sub-classes per class that this epoch was trained on. */
+  clusters: z.record(z.string(), z.number().int()),
+  falseNegatives: z.record(z.string(), z.number()),
+  /** Upper limits after this epoch's adaptation; those before it where there was none. */
+  allowedClusters: z.record(z.string(), z.number().int()),
+  /** NMI of the relabelling after this epoch with the assignment before it. */
+  agreement: z.number().optional(),
+  seconds: z.number(),
+});
+export type EpochView = z.infer<typeof EpochView>;
+
+/** A run as the API shows it. */
+export const RunView = z.object({
+  id: Name,
+  state: RunState,
+  dataset: Name,
+  method: Method,
+  backbone: Backbone,
+  imageSize: z.number().int(),
+  seed: z.number().int(),
+  folds: z.number().int(),
+  /** The latest epoch begun or finished, over all folds; `epochs` is the upper limit. */
+  epoch: z.number().int(),
+  epochs: z.number().int(),
+  /** What the run is doing or waiting for, in words. */
+  step: z.string(),
+  createdAt: z.string(),
+  finishedAt: z.string().optional(),
+  /** Estimate from the epochs so far, for the full number of epochs. */
+  secondsLeft: z.number().optional(),
+  error: ErrorView.optional(),
+  /** Held-out metrics, mean over the folds; present when completed. */
+  metrics: Metrics.optional(),
+  classes: z.array(z.object({
+    name: z.string(),
+    falseNegative: z.number(),
+    allowedClusters: z.number().int(),
+    clusters: z.number().int(),
+  })),
+  history: z.array(EpochView),
+});
+export type RunView = z.infer<typeof RunView>;
+
+/** `GET /v1/runs/{id}/metrics`: held-out results. */
+export const RunMetricsView = z.object({
+  id: Name,
+  metrics: Metrics,
+  folds: z.array(z.object({
+    fold: z.number().int(),
+    bestEpoch: z.number().int(),
+    metrics: Metrics,
+    confusion: z.array(z.array(z.number().int())),
+  })),
+  classes: z.array(z.string()),
+});
+export type RunMetricsView = z.infer<typeof RunMetricsView>;
+
+/** One process that `up` started (`ps --json`). */
+export const ProcessView = z.object({
+  service: z.string(),
+  pid: z.number().int(),
+  port: z.number().int(),
+  state: z.enum(["starting", "ready", "stopped"]),
+});
+export type ProcessView = z.infer<typeof ProcessView>;

@@ -1,0 +1,200 @@
+import {
+  Field,
+  FixedSizeList,
+  Float32,
+  makeData,
+  makeVector,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  tableFromIPC,
+  tableToIPC,
+  Uint16,
+  Uint32,
+} from "apache-arrow";
+import { Data } from "effect";
+import { z } from "zod";
+import type { Failure } from "./failure.ts";
+
+/**
+ * The tables that travel as blobs between services, as Arrow IPC streams: any language can read them.
+ * `image` is always the index into the manifest's images.
+ */
+
+/** An artifact's bytes are not the table that was promised. */
+export class ArtifactError extends Data.TaggedError("ArtifactError")<{
+  readonly reason: { readonly _tag: "Malformed"; readonly artifact: string };
+  readonly message: string;
+}> implements Failure {
+  readonly retryable = false;
+}
+
+/** Embeddings: row i of `values` (N × `dimension`, row-major) belongs to image `image[i]`. */
+export interface Features {
+  readonly image: Uint32Array;
+  readonly values: Float32Array;
+  readonly dimension: number;
+}
+
+/** A sub-class: `id` stays with it from epoch to epoch; `from` is the sub-class whose head row it starts from. */
+export const Subclass = z.object({
+  class: z.number().int().min(0),
+  id: z.number().int().min(0),
+  from: z.number().int().min(0),
+});
+export type Subclass = z.infer<typeof Subclass>;
+
+/**
+ * Pseudo-labels of a fold's training images: class, sub-class id within the class, and the Euclidean distance of
+ * the embedding to its cluster's centre (0 in a class that is whole). `subclasses` lists every sub-class once, sorted by
+ * class, then id: its index is the row of the head. A whole class has the one sub-class it had last.
+ */
+export interface Labels {
+  readonly image: Uint32Array;
+  readonly class: Uint16Array;
+  readonly cluster: Uint16Array;
+  readonly distance: Float32Array;
+  readonly subclasses: readonly Subclass[];
+}
+
+/** Held-out images: true and predicted class, and `probability` (N × classes, row-major). */
+export interface Predictions {
+  readonly image: Uint32Array;
+  readonly true: Uint16Array;
+  readonly predicted: Uint16Array;
+  readonly probability: Float32Array;
+  readonly classes: number;
+}
+
+type Column = Uint32Array | Uint16Array | Float32Array | { values: Float32Array; width: number };
+
+const columnData = (column: Column) => {
+  if (column instanceof Uint32Array) return makeData({ type: new Uint32(), data: column });
+  if (column instanceof Uint16Array) return makeData({ type: new Uint16(), data: column });
+  if (column instanceof Float32Array) return makeData({ type: new Float32(), data: column });
+  return makeData({
+    type: new FixedSizeList(column.width, new Field("item", new Float32(), false)),
+    length: column.values.length / column.width,
+    child: makeData({ type: new Float32(), data: column.values }),
+  });
+};
+
+const encode = (
+  artifact: string,
+  columns: Record<string, Column>,
+  metadata: Record<string, unknown> = {},
+) => {
+  const entries = Object.entries(columns).map(([name, column]) => [name, columnData(column)] as const);
+  const fields = entries.map(([name, data]) => new Field(name, data.type, false));
+  const schema = new Schema(fields, new Map([["subtaxa", JSON.stringify({ artifact, v: 1, ...metadata })]]));
+  const children = entries.map(([, data]) => data);
+  const length = children[0]?.length ?? 0;
+  const batch = new RecordBatch(
+    schema,
+    makeData({ type: new Struct(fields), length, children, nullCount: 0 }),
+  );
+  return tableToIPC(new Table(schema, [batch]), "stream");
+};
+
+const malformed = (artifact: string, detail: string) =>
+  new ArtifactError({
+    reason: { _tag: "Malformed", artifact },
+    message: `not a ${artifact} table: ${detail}`,
+  });
+
+/** Reads the table back as plain typed arrays (copies, so that the bytes may go). Throws `ArtifactError`. */
+const decode = (artifact: string, bytes: Uint8Array) => {
+  let table: Table;
+  let metadata: Record<string, unknown>;
+  try {
+    table = tableFromIPC(bytes);
+    metadata = JSON.parse(table.schema.metadata.get("subtaxa") ?? "{}");
+  } catch (cause) {
+    throw malformed(artifact, String(cause));
+  }
+  if (metadata.artifact !== artifact || metadata.v !== 1) {
+    throw malformed(
+      artifact,
+      `its metadata say ${JSON.stringify(metadata.artifact ?? null)}, version ${metadata.v}`,
+    );
+  }
+  const child = (name: string) => {
+    const vector = table.getChild(name);
+    if (!vector) throw malformed(artifact, `column '${name}' is missing`);
+    return vector;
+  };
+  return {
+    metadata,
+    rows: table.numRows,
+    uint32: (name: string) => Uint32Array.from(child(name).toArray() as Uint32Array),
+    uint16: (name: string) => Uint16Array.from(child(name).toArray() as Uint16Array),
+    float32: (name: string) => Float32Array.from(child(name).toArray() as Float32Array),
+    matrix: (name: string) => {
+      const { data, type } = child(name);
+      const width = (type as FixedSizeList).listSize;
+      const out = new Float32Array(table.numRows * width);
+      let at = 0;
+      for (const chunk of data) {
+        const values = makeVector(chunk.children[0]!).toArray() as Float32Array;
+        const part = values.subarray(0, chunk.length * width);
+        out.set(part, at);
+        at += part.length;
+      }
+      return { values: out, width };
+    },
+  };
+};
+
+export const encodeFeatures = (features: Features): Uint8Array =>
+  encode("features", {
+    image: features.image,
+    embedding: { values: features.values, width: features.dimension },
+  });
+
+export const decodeFeatures = (bytes: Uint8Array): Features => {
+  const table = decode("features", bytes);
+  const { values, width } = table.matrix("embedding");
+  return { image: table.uint32("image"), values, dimension: width };
+};
+
+export const encodeLabels = (labels: Labels): Uint8Array =>
+  encode("labels", {
+    image: labels.image,
+    class: labels.class,
+    cluster: labels.cluster,
+    distance: labels.distance,
+  }, { subclasses: labels.subclasses });
+
+export const decodeLabels = (bytes: Uint8Array): Labels => {
+  const table = decode("labels", bytes);
+  const subclasses = z.array(Subclass).safeParse(table.metadata.subclasses);
+  if (!subclasses.success) throw malformed("labels", "its metadata list no sub-classes");
+  return {
+    image: table.uint32("image"),
+    class: table.uint16("class"),
+    cluster: table.uint16("cluster"),
+    distance: table.float32("distance"),
+    subclasses: subclasses.data,
+  };
+};
+
+export const encodePredictions = (predictions: Predictions): Uint8Array =>
+  encode("predictions", {
+    image: predictions.image,
+    true: predictions.true,
+    predicted: predictions.predicted,
+    probability: { values: predictions.probability, width: predictions.classes },
+  });
+
+export const decodePredictions = (bytes: Uint8Array): Predictions => {
+  const table = decode("predictions", bytes);
+  const { values, width } = table.matrix("probability");
+  return {
+    image: table.uint32("image"),
+    true: table.uint16("true"),
+    predicted: table.uint16("predicted"),
+    probability: values,
+    classes: width,
+  };
+};
