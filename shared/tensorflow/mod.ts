@@ -1,0 +1,14 @@
+export {
+  cpuBuild,
+  currentPlatform,
+  type Flavour,
+  gpuBuild,
+  natsServerPath,
+  type Platform,
+  subtaxaHome,
+  TENSORFLOW_VERSION,
+  type TensorFlowBuild,
+} from "./home.ts";
+export { hasNvidiaDriver } from "./gpu.ts";
+export { TensorFlowError, type TensorFlowReason } from "./errors.ts";
+export { installedBuild, loadTensorFlow, nativeBackend, type TensorFlow, tf } from "./load.ts";
