@@ -1,0 +1,148 @@
+import type { Subclass } from "@subtaxa/contracts";
+import { ModelError } from "./error.ts";
+
+/** Names a row of the head: sub-class `id` of class `class`. The id stays with it from epoch to epoch. */
+export type HeadRow = Pick<Subclass, "class" | "id">;
+
+/** Trainable values and Adam's first and second moments of each. */
+export interface Trained {
+  readonly value: Float32Array;
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+}
+
+/**
+ * The classification layer, one row per sub-class: logit of row r = ⟨kernel[r], embedding⟩ + bias[r].
+ * `kernel` is rows × width, `bias` and `steps` (of Adam, for its bias correction) have an entry per row.
+ */
+export interface Head {
+  readonly rows: readonly HeadRow[];
+  readonly width: number;
+  readonly kernel: Trained;
+  readonly bias: Trained;
+  readonly steps: Int32Array;
+}
+
+export interface FollowOptions {
+  /** Standard normal numbers. */
+  readonly normal: () => number;
+  /** Standard deviation of the noise on a new row, as a share of the root mean square of its parent's row. */
+  readonly noise?: number;
+}
+
+const key = (row: HeadRow) => `${row.class}:${row.id}`;
+const zeros = (length: number): Trained => ({
+  value: new Float32Array(length),
+  first: new Float32Array(length),
+  second: new Float32Array(length),
+});
+const rootMeanSquare = (values: Float32Array) =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+const massOf = (rows: readonly HeadRow[], bias: Float32Array, classIndex: number) =>
+  rows.reduce((sum, row, r) => row.class === classIndex ? sum + Math.exp(bias[r]!) : sum, 0);
+
+/** A head with small random rows (Glorot uniform) and no bias. `uniform` gives numbers in [0, 1). */
+export const newHead = (rows: readonly HeadRow[], width: number, uniform: () => number): Head => {
+  const limit = Math.sqrt(6 / (width + rows.length));
+  const kernel = zeros(rows.length * width);
+  kernel.value.forEach((_, i) => kernel.value[i] = (2 * uniform() - 1) * limit);
+  return { rows, width, kernel, bias: zeros(rows.length), steps: new Int32Array(rows.length) };
+};
+
+/**
+ * The head after a relabelling, with one row per sub-class in the order of `subclasses`.
+ *
+ * - A sub-class that had a row keeps it, its moments and its step count.
+ * - A new one starts from a copy of the row of `from` plus noise, with moments and step count zero.
+ * - All n heirs of one row (itself included, if it is kept) have their biases lowered by ln n: without noise, every image's
+ *   probability of the class is the same as before.
+ * - A sub-class that is gone loses its row, and the class that row's share of probability. What remains of the class is
+ *   raised by one constant, so that Σ exp(bias) over the class stays as it was: the class keeps its prior weight, and a
+ *   split that is merged again before it was trained on is undone exactly.
+ *
+ * Throws `ModelError/UnknownSubclass` when `from` has no row, or a class of the old head no sub-class any more.
+ */
+export const followLabels = (
+  head: Head,
+  subclasses: readonly Subclass[],
+  { normal, noise = 0.01 }: FollowOptions,
+): Head => {
+  const rowOf = new Map(head.rows.map((row, r) => [key(row), r]));
+  const sources = subclasses.map((subclass) => {
+    const source = rowOf.get(key(subclass)) ?? rowOf.get(key({ class: subclass.class, id: subclass.from }));
+    if (source !== undefined) return source;
+    throw new ModelError({
+      reason: { _tag: "UnknownSubclass", class: subclass.class },
+      message:
+        `sub-class ${subclass.id} of class ${subclass.class} is to start from sub-class ${subclass.from}, ` +
+        "which the checkpoint's head does not have: labels and checkpoint are of different epochs",
+    });
+  });
+  const heirs = new Int32Array(head.rows.length);
+  for (const source of sources) heirs[source]! += 1;
+
+  const { width } = head;
+  const rows = subclasses.map(({ class: classIndex, id }) => ({ class: classIndex, id }));
+  const kernel = zeros(rows.length * width);
+  const bias = zeros(rows.length);
+  const steps = new Int32Array(rows.length);
+  sources.forEach((source, row) => {
+    const from = source * width;
+    const to = row * width;
+    const parent = head.kernel.value.subarray(from, from + width);
+    kernel.value.set(parent, to);
+    bias.value[row] = head.bias.value[source]! - Math.log(heirs[source]!);
+    if (rowOf.has(key(rows[row]!))) {
+      kernel.first.set(head.kernel.first.subarray(from, from + width), to);
+      kernel.second.set(head.kernel.second.subarray(from, from + width), to);
+      bias.first[row] = head.bias.first[source]!;
+      bias.second[row] = head.bias.second[source]!;
+      steps[row] = head.steps[source]!;
+    } else if (noise > 0) {
+      const scale = noise * rootMeanSquare(parent);
+      for (let i = to; i < to + width; i++) kernel.value[i]! += scale * normal();
+    }
+  });
+
+  const shrunk = new Set(head.rows.filter((_, r) => heirs[r] === 0).map((row) => row.class));
+  for (const classIndex of shrunk) {
+    const left = massOf(rows, bias.value, classIndex);
+    if (left === 0) {
+      throw new ModelError({
+        reason: { _tag: "UnknownSubclass", class: classIndex },
+        message: `the labels leave class ${classIndex} without any sub-class`,
+      });
+    }
+    const rise = Math.log(massOf(head.rows, head.bias.value, classIndex) / left);
+    rows.forEach((row, r) => {
+      if (row.class === classIndex) bias.value[r]! += rise;
+    });
+  }
+  return { rows, width, kernel, bias, steps };
+};
+
+/**
+ * Log-probabilities of the classes (N × `classes`, row-major) from the logits of the sub-classes (N × rows): the softmax
+ * runs over all rows, and a class has the sum of its sub-classes' probabilities. Computed in double precision.
+ */
+export const classLogProbabilities = (
+  logits: Float32Array,
+  rows: readonly HeadRow[],
+  classes: number,
+): Float64Array => {
+  const count = logits.length / rows.length;
+  const result = new Float64Array(count * classes);
+  const highest = new Float64Array(classes);
+  for (let n = 0; n < count; n++) {
+    const image = logits.subarray(n * rows.length, (n + 1) * rows.length);
+    const sums = result.subarray(n * classes, (n + 1) * classes);
+    highest.fill(-Infinity);
+    rows.forEach((row, r) => highest[row.class] = Math.max(highest[row.class]!, image[r]!));
+    rows.forEach((row, r) => sums[row.class]! += Math.exp(image[r]! - highest[row.class]!));
+    sums.forEach((sum, c) => sums[c] = highest[c]! + Math.log(sum));
+    const top = Math.max(...sums);
+    const total = top + Math.log(sums.reduce((sum, logit) => sum + Math.exp(logit - top), 0));
+    sums.forEach((logit, c) => sums[c] = logit - total);
+  }
+  return result;
+};
