@@ -1,0 +1,173 @@
+import { Objm, StorageType } from "@nats-io/obj";
+import type { BlobRef } from "@subtaxa/contracts";
+import { Config, Context, Effect, Layer } from "effect";
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { pipeline } from "node:stream/promises";
+import { Connection } from "./connection.ts";
+import { attempt, BusError } from "./error.ts";
+
+const BUCKET = "subtaxa-blobs";
+
+/** SHA-256 of a file, read as a stream. */
+const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number }> => {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { sha256: hash.digest("hex"), bytes };
+};
+
+/**
+ * Content-addressed blobs in the NATS Object Store, behind a local cache of files named by hash. What is put goes to
+ * the cache first, so that services on one machine never download what a neighbour made. A cached or downloaded
+ * file is hashed once per process before it is believed.
+ */
+export class Blobs extends Context.Service<Blobs, {
+  put(bytes: Uint8Array): Effect.Effect<BlobRef, BusError>;
+  /** The file is moved into the cache. */
+  putFile(path: string): Effect.Effect<BlobRef, BusError>;
+  /** Path of the blob's bytes in the local cache, fetched if they are not there. The file is read-only by convention. */
+  file(ref: BlobRef): Effect.Effect<string, BusError>;
+  get(ref: BlobRef): Effect.Effect<Uint8Array<ArrayBuffer>, BusError>;
+  /** Removes the blob everywhere; one that isn't there is fine. */
+  remove(ref: BlobRef): Effect.Effect<void, BusError>;
+  /** A path for a file to be made and then given to `putFile`; removed with the scope if it is still there. */
+  readonly cacheFolder: string;
+}>()("subtaxa/bus/Blobs") {
+  /** Reads `SUBTAXA_DATA` (the cache lies below it) and `SUBTAXA_REPLICAS`. */
+  static readonly layer = Layer.effect(
+    Blobs,
+    Effect.gen(function* () {
+      const { nc } = yield* Connection;
+      const { data, replicas } = yield* Config.all({
+        data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
+        replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
+      });
+      const cacheFolder = resolve(data, "cache");
+      const store = yield* attempt(
+        "open the object store",
+        () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
+      );
+      const verified = new Set<string>();
+
+      const onDisk = <A>(path: string, call: () => Promise<A>) =>
+        Effect.tryPromise({
+          try: call,
+          catch: (cause) =>
+            cause instanceof BusError ? cause : new BusError({
+              reason: { _tag: "Cache", path },
+              message: `could not use the cache file ${path}: ${
+                cause instanceof Error ? cause.message : cause
+              }`,
+              cause,
+            }),
+        });
+      const pathOf = (sha256: string) => join(cacheFolder, sha256.slice(0, 2), sha256);
+      const aside = () => join(cacheFolder, "incoming", crypto.randomUUID());
+
+      const settle = (from: string, sha256: string) =>
+        onDisk(from, async () => {
+          const path = pathOf(sha256);
+          await mkdir(dirname(path), { recursive: true });
+          await rename(from, path);
+          verified.add(sha256);
+          return path;
+        });
+
+      const upload = (ref: BlobRef) =>
+        attempt(`store the blob ${ref.key}`, async () => {
+          const known = await store.info(ref.key);
+          if (known && !known.deleted && known.size === ref.bytes) return;
+          const stream = Readable.toWeb(createReadStream(pathOf(ref.sha256)));
+          await store.put({ name: ref.key }, stream as ReadableStream<Uint8Array>, { timeout: 60_000 });
+        });
+
+      const putFile = Effect.fn("blobs.putFile")(function* (path: string) {
+        const { sha256, bytes } = yield* onDisk(path, () => hashOfFile(path));
+        const ref: BlobRef = { key: `sha256-${sha256}`, sha256, bytes };
+        yield* settle(path, sha256);
+        yield* upload(ref);
+        return ref;
+      });
+
+      const put = Effect.fn("blobs.put")(function* (bytes: Uint8Array) {
+        const path = aside();
+        yield* onDisk(path, async () => {
+          await mkdir(dirname(path), { recursive: true });
+          await writeFile(path, bytes);
+        });
+        return yield* putFile(path);
+      });
+
+      const download = (ref: BlobRef) =>
+        attempt(`fetch the blob ${ref.key}`, async () => {
+          const object = await store.get(ref.key);
+          if (!object) {
+            throw new BusError({
+              reason: { _tag: "BlobMissing", key: ref.key },
+              message: `the object store has no blob ${ref.key}: it was deleted, or the store was replaced`,
+            });
+          }
+          const path = aside();
+          await mkdir(dirname(path), { recursive: true });
+          const web = object.data as unknown as NodeReadableStream<Uint8Array>;
+          await pipeline(Readable.fromWeb(web), createWriteStream(path));
+          const failure = await object.error;
+          if (failure) throw failure;
+          return path;
+        });
+
+      const cached = (ref: BlobRef) =>
+        onDisk(pathOf(ref.sha256), async () => {
+          const path = pathOf(ref.sha256);
+          const found = await stat(path).then((info) => info.size, () => null);
+          if (found === null) return null;
+          if (verified.has(ref.sha256) && found === ref.bytes) return path;
+          if ((await hashOfFile(path)).sha256 === ref.sha256) {
+            verified.add(ref.sha256);
+            return path;
+          }
+          await rm(path, { force: true });
+          return null;
+        });
+
+      const file = Effect.fn("blobs.file")(function* (ref: BlobRef) {
+        const there = yield* cached(ref);
+        if (there) return there;
+        const path = yield* download(ref);
+        const { sha256 } = yield* onDisk(path, () => hashOfFile(path));
+        if (sha256 !== ref.sha256) {
+          yield* onDisk(path, () => rm(path, { force: true }));
+          return yield* new BusError({
+            reason: { _tag: "BlobCorrupt", key: ref.key },
+            message: `the blob ${ref.key} arrived with the hash ${sha256}`,
+          });
+        }
+        return yield* settle(path, sha256);
+      });
+
+      const get = Effect.fn("blobs.get")(function* (ref: BlobRef) {
+        const path = yield* file(ref);
+        return yield* onDisk(path, async () => new Uint8Array(await readFile(path)));
+      });
+
+      const remove = Effect.fn("blobs.remove")(function* (ref: BlobRef) {
+        yield* onDisk(pathOf(ref.sha256), () => rm(pathOf(ref.sha256), { force: true }));
+        verified.delete(ref.sha256);
+        yield* attempt(`remove the blob ${ref.key}`, async () => {
+          const known = await store.info(ref.key);
+          if (known && !known.deleted) await store.delete(ref.key);
+        });
+      });
+
+      return Blobs.of({ put, putFile, file, get, remove, cacheFolder });
+    }),
+  );
+}

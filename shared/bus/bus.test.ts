@@ -1,0 +1,406 @@
+import {
+  CONTRACT_VERSION,
+  type Event,
+  type EventOf,
+  type Failure,
+  initialFoldState,
+  RunRequest,
+  subjects,
+} from "@subtaxa/contracts";
+import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { ConfigProvider, Data, Deferred, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect";
+import { expect } from "expect";
+import { z } from "zod";
+import { FACTS } from "./connection.ts";
+import {
+  Blobs,
+  Bus,
+  Connection,
+  consume,
+  KeyValue,
+  type Outcome,
+  reconcileExhausted,
+  startNatsServer,
+} from "./mod.ts";
+
+const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
+const blob = { key: "sha256-00", sha256: "0".repeat(64), bytes: 0 };
+const runRequested = (runId: string, fold = 0): EventOf<"run.requested"> => {
+  const classes = ["a", "b"];
+  return {
+    type: "run.requested",
+    v: CONTRACT_VERSION,
+    at: new Date().toISOString(),
+    runId,
+    fold,
+    epoch: 0,
+    spec: { ...RunRequest.parse({ dataset: "d" }), manifest: blob, classes },
+    state: initialFoldState(classes),
+  };
+};
+const trained = (cause: EventOf<"run.requested">): Event => ({
+  ...cause,
+  type: "epoch.trained",
+  epoch: 1,
+  training: { loss: 1, crossEntropy: 1, images: 2, seconds: 1, subclasses: 2 },
+});
+const cancelled = (runId: string): Event => ({
+  type: "run.cancelled",
+  v: CONTRACT_VERSION,
+  at: new Date().toISOString(),
+  runId,
+});
+
+class Trouble extends Data.TaggedError("Trouble")<{ retryable: boolean }> implements Failure {
+  readonly reason = { _tag: "Planted" };
+  override readonly message = "planted trouble";
+}
+
+type Services = Bus | Blobs | Connection | KeyValue | Scope.Scope;
+
+/** One nats-server and one folder for the test; `another` is a second client with a cache of its own. */
+const withNats = (
+  body: (context: {
+    folder: string;
+    server: { url: string; port: number; kill: Effect.Effect<void> };
+    another: (name: string) => Layer.Layer<Bus | Blobs | Connection>;
+  }) => Effect.Effect<void, unknown, Services>,
+) =>
+async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-bus-" });
+  const program = Effect.gen(function* () {
+    const server = yield* startNatsServer({ binary, folder: `${folder}/nats` });
+    const client = (name: string) => {
+      const env = ConfigProvider.layer(ConfigProvider.fromUnknown({
+        NATS_URL: server.url,
+        SUBTAXA_DATA: `${folder}/${name}`,
+        SUBTAXA_ACK_WAIT: "1 second",
+        SUBTAXA_MAX_DELIVER: "3",
+      }));
+      const connection = Connection.layer(name).pipe(Layer.provide(env));
+      const rest = Layer.mergeAll(Bus.layer, Blobs.layer.pipe(Layer.provide(env)), env);
+      return Layer.fresh(rest.pipe(Layer.provideMerge(connection), Layer.orDie));
+    };
+    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({}));
+    yield* body({ folder, server, another: client }).pipe(
+      Effect.provide(KeyValue.layer("test").pipe(Layer.provide(env), Layer.provideMerge(client("one")))),
+    );
+  });
+  try {
+    await Effect.runPromise(Effect.scoped(program));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+};
+
+/** Collects what a handler is given; `next` waits for the next one. */
+const recorder = Effect.gen(function* () {
+  const queue = yield* Queue.unbounded<Event>();
+  return {
+    note: (event: Event) => Queue.offer(queue, event),
+    next: Queue.take(queue).pipe(Effect.timeout("15 seconds")),
+  };
+});
+const nothing: Outcome = { events: [] };
+const takeAll = { durable: "worker", filters: [subjects.of("run.requested")] };
+
+Deno.test(
+  "a fact is published once, replayed in order and then followed live",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const first = runRequested("r1");
+      expect((yield* bus.publish(first)).duplicate).toBe(false);
+      expect((yield* bus.publish(first)).duplicate).toBe(true);
+      yield* bus.publish(runRequested("r2"));
+      const live = yield* bus.facts({ filter: subjects.all }).pipe(
+        Stream.take(3),
+        Stream.runCollect,
+        Effect.forkChild,
+      );
+      yield* bus.publish(trained(first));
+      const facts = yield* Fiber.join(live);
+      expect(facts.map(({ event, seq }) => [seq, event.type, "runId" in event && event.runId])).toEqual([
+        [1, "run.requested", "r1"],
+        [2, "run.requested", "r2"],
+        [3, "epoch.trained", "r1"],
+      ]);
+      expect((yield* bus.history(subjects.run("r1"))).map((fact) => fact.seq)).toEqual([1, 3]);
+      expect(yield* bus.history(subjects.run("nobody"))).toEqual([]);
+      expect(yield* bus.newest(subjects.fold("r1", 0))).toEqual({
+        seq: 3,
+        subject: "subtaxa.epoch.trained.validate.r1.0",
+      });
+      expect(yield* bus.newest(subjects.fold("r1", 1))).toBe(null);
+    })
+  ),
+);
+
+Deno.test(
+  "a run ends once: the second of two ends is dropped by the server",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      yield* bus.publish(cancelled("r1"));
+      const failed: Event = {
+        type: "run.failed",
+        v: CONTRACT_VERSION,
+        at: new Date().toISOString(),
+        runId: "r1",
+        error: { tag: "X/Y", message: "late" },
+      };
+      expect((yield* bus.publish(failed)).duplicate).toBe(true);
+      expect((yield* bus.history(subjects.end("r1"))).map(({ event }) => event.type)).toEqual([
+        "run.cancelled",
+      ]);
+    })
+  ),
+);
+
+Deno.test(
+  "the handler's facts are published, then the message is acknowledged; work outlasting the ack wait is not redelivered",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { jsm } = yield* Connection;
+      const seen = yield* recorder;
+      yield* consume({ ...takeAll }, (event) =>
+        Effect.gen(function* () {
+          yield* seen.note(event);
+          yield* Effect.sleep("2500 millis"); // ack wait is 1 second
+          return { events: [trained(event as EventOf<"run.requested">)] };
+        })).pipe(Effect.forkChild);
+      const live = yield* bus.facts({ filter: subjects.of("epoch.trained") }).pipe(
+        Stream.take(1),
+        Stream.runCollect,
+        Effect.forkChild,
+      );
+      yield* bus.publish(runRequested("r1"));
+      yield* seen.next;
+      yield* Fiber.join(live).pipe(Effect.timeout("10 seconds"));
+      const settled = Effect.promise(() => jsm.consumers.info(FACTS, "worker")).pipe(
+        Effect.repeat({ until: (info) => info.num_ack_pending === 0 }),
+        Effect.timeout("5 seconds"),
+      );
+      expect((yield* settled).num_redelivered).toBe(0);
+      expect((yield* seen.next.pipe(Effect.timeoutOption("1500 millis")))._tag).toBe("None");
+    })
+  ),
+);
+
+Deno.test(
+  "a message that is not the newest of its fold, or whose run has ended, is acknowledged unhandled",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const seen = yield* recorder;
+      const outcomes = yield* Queue.unbounded<string>();
+      const old = runRequested("old");
+      yield* bus.publish(old);
+      yield* bus.publish(trained(old));
+      yield* bus.publish(runRequested("ended"));
+      yield* bus.publish(cancelled("ended"));
+      yield* bus.publish(runRequested("fresh", 0));
+      yield* bus.publish(runRequested("fresh", 1)); // another fold doesn't supersede
+      yield* consume(
+        { ...takeAll, onSettled: ({ outcome }) => Queue.offer(outcomes, outcome).pipe(Effect.asVoid) },
+        (event) => seen.note(event).pipe(Effect.as(nothing)),
+      ).pipe(Effect.forkChild);
+      const got = yield* Effect.all([1, 2, 3, 4].map(() => Queue.take(outcomes))).pipe(
+        Effect.timeout("10 seconds"),
+      );
+      expect(got).toEqual(["ignored", "ignored", "done", "done"]);
+      expect(yield* seen.next).toMatchObject({ runId: "fresh", fold: 0 });
+      expect(yield* seen.next).toMatchObject({ runId: "fresh", fold: 1 });
+    })
+  ),
+);
+
+Deno.test(
+  "a cancellation interrupts the handler",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const started = yield* Deferred.make<void>();
+      const stopped = yield* Deferred.make<void>();
+      yield* consume(takeAll, () =>
+        Deferred.succeed(started, undefined).pipe(
+          Effect.andThen(Effect.never),
+          Effect.onInterrupt(() => Deferred.succeed(stopped, undefined)),
+        )).pipe(Effect.forkChild);
+      yield* bus.publish(runRequested("r1"));
+      yield* Deferred.await(started);
+      yield* bus.publish(cancelled("r1"));
+      yield* Deferred.await(stopped).pipe(Effect.timeout("5 seconds"));
+    })
+  ),
+);
+
+Deno.test(
+  "a retryable failure is redelivered; a final one is a dead letter at once and fails the run",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { jsm } = yield* Connection;
+      const seen = yield* recorder;
+      let tries = 0;
+      yield* consume(takeAll, (event) =>
+        Effect.gen(function* () {
+          yield* seen.note(event);
+          if ("runId" in event && event.runId === "final") return yield* new Trouble({ retryable: false });
+          if (++tries === 1) return yield* new Trouble({ retryable: true });
+          return nothing;
+        })).pipe(Effect.forkChild);
+      yield* bus.publish(runRequested("flaky"));
+      yield* bus.publish(runRequested("final"));
+      const order = [yield* seen.next, yield* seen.next, yield* seen.next].map((event) =>
+        "runId" in event && event.runId
+      );
+      expect(order).toEqual(["flaky", "final", "flaky"]);
+      const end = yield* bus.facts({ filter: subjects.end("final") }).pipe(Stream.take(1), Stream.runCollect);
+      expect(end[0]!.event).toMatchObject({
+        type: "run.failed",
+        error: { tag: "Trouble/Planted", message: "planted trouble" },
+      });
+      const dead = yield* Effect.promise(() =>
+        jsm.streams.getMessage("SUBTAXA_DEAD", { last_by_subj: "dead.>" })
+      );
+      expect(dead!.header.get("subtaxa-error")).toBe("Trouble/Planted");
+      expect(dead!.header.get("subtaxa-consumer")).toBe("worker");
+      expect(JSON.parse(dead!.string())).toMatchObject({ type: "run.requested", runId: "final" });
+    })
+  ),
+);
+
+Deno.test(
+  "a message that can't be decoded is a dead letter and fails the run its subject names",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { js } = yield* Connection;
+      yield* consume(takeAll, () => Effect.succeed(nothing)).pipe(Effect.forkChild);
+      yield* Effect.promise(() => js.publish("subtaxa.run.requested.train.r7.0", "{not json"));
+      const end = yield* bus.facts({ filter: subjects.end("r7") }).pipe(Stream.take(1), Stream.runCollect);
+      expect(end[0]!.event).toMatchObject({ type: "run.failed", error: { tag: "MessageError/Undecodable" } });
+    })
+  ),
+);
+
+Deno.test(
+  "a message whose process dies at every delivery fails the run",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { js, jsm } = yield* Connection;
+      // a consumer that takes the message and never answers, as a killed process would
+      yield* consume(takeAll, () => Effect.succeed(nothing)).pipe(Effect.timeoutOption("100 millis"));
+      yield* bus.publish(runRequested("r1"));
+      yield* reconcileExhausted.pipe(Effect.forkChild);
+      const consumer = yield* Effect.promise(() => js.consumers.get(FACTS, "worker"));
+      yield* Effect.promise(() => consumer.next({ expires: 5_000 }))
+        .pipe(Effect.repeat({ times: 3 }), Effect.forkChild);
+      const end = yield* bus.facts({ filter: subjects.end("r1") }).pipe(
+        Stream.take(1),
+        Stream.runCollect,
+        Effect.timeout("20 seconds"),
+      );
+      expect(end[0]!.event).toMatchObject({ type: "run.failed", error: { tag: "MessageError/Exhausted" } });
+      expect((yield* Effect.promise(() => jsm.streams.info("SUBTAXA_DEAD"))).state.messages).toBe(1);
+    })
+  ),
+);
+
+Deno.test(
+  "after the server was killed and restarted, consuming and following go on",
+  withNats(({ server, folder }) =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const seen = yield* recorder;
+      yield* consume(takeAll, (event) => seen.note(event).pipe(Effect.as(nothing))).pipe(Effect.forkChild);
+      const live = yield* bus.facts({ filter: subjects.of("run.requested") }).pipe(
+        Stream.take(2),
+        Stream.runCollect,
+        Effect.forkChild,
+      );
+      yield* bus.publish(runRequested("before"));
+      expect(yield* seen.next).toMatchObject({ runId: "before" });
+      yield* server.kill;
+      yield* startNatsServer({ binary, folder: `${folder}/nats`, port: server.port });
+      yield* bus.publish(runRequested("after"));
+      // an acknowledgement lost in the crash may bring the first one back
+      yield* seen.next.pipe(Effect.repeat({ until: (event) => "runId" in event && event.runId === "after" }));
+      const facts = yield* Fiber.join(live).pipe(Effect.timeout("30 seconds"));
+      expect(facts.map(({ event }) => "runId" in event && event.runId)).toEqual(["before", "after"]);
+    })
+  ),
+);
+
+Deno.test(
+  "blobs are addressed by content, verified, cached, shared between machines, and removed",
+  withNats(({ another, folder }) =>
+    Effect.gen(function* () {
+      const blobs = yield* Blobs;
+      const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+      const ref = yield* blobs.put(bytes);
+      expect(yield* blobs.put(bytes)).toEqual(ref);
+      const elsewhere = Effect.gen(function* () {
+        const there = yield* Blobs;
+        expect(yield* there.get(ref)).toEqual(bytes);
+        const path = yield* there.file(ref);
+        expect(path.startsWith(`${folder}/two/`)).toBe(true);
+        return path;
+      }).pipe(Effect.provide(another("two")));
+      const path = yield* elsewhere;
+      // a damaged cache file is noticed by the next process and fetched anew
+      yield* Effect.promise(() => Deno.writeFile(path, bytes.slice(1)));
+      yield* elsewhere;
+      yield* blobs.remove(ref);
+      yield* blobs.remove(ref);
+      const error = yield* Effect.flip(blobs.get(ref));
+      expect(error).toMatchObject({
+        _tag: "BusError",
+        reason: { _tag: "BlobMissing", key: ref.key },
+        retryable: false,
+      });
+    })
+  ),
+);
+
+Deno.test(
+  "a key is claimed by the first writer",
+  withNats(() =>
+    Effect.gen(function* () {
+      const kv = yield* KeyValue;
+      expect(yield* kv.get("k")).toBe(null);
+      const values = yield* Effect.all(["a", "b", "c"].map((value) => kv.claim("k", value)), {
+        concurrency: 3,
+      });
+      expect(new Set(values).size).toBe(1);
+      expect(yield* kv.get("k")).toBe(values[0]);
+      yield* kv.remove("k");
+      expect(yield* kv.claim("k", "d")).toBe("d");
+    })
+  ),
+);
+
+Deno.test(
+  "progress reaches listeners; what doesn't fit the schema is left out",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const heard = yield* bus.listen("progress.run.r1", z.object({ done: z.number() })).pipe(
+        Stream.take(1),
+        Stream.runCollect,
+        Effect.forkChild,
+      );
+      const send = bus.progress("progress.run.r1", { done: "no" }).pipe(
+        Effect.andThen(bus.progress("progress.run.r1", { done: 3 })),
+        Effect.andThen(Effect.sleep("20 millis")),
+      );
+      yield* Effect.raceFirst(Fiber.join(heard), Effect.forever(send)).pipe(
+        Effect.tap((values) => Effect.sync(() => expect(values).toEqual([{ done: 3 }]))),
+        Effect.timeout("5 seconds"),
+      );
+    })
+  ),
+);

@@ -1,0 +1,164 @@
+import { DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { headers } from "@nats-io/nats-core";
+import { Event, messageId, subjectOf } from "@subtaxa/contracts";
+import { Context, Effect, Layer, Schedule, Stream } from "effect";
+import type { z } from "zod";
+import { Connection, FACTS } from "./connection.ts";
+import { attempt, type BusError } from "./error.ts";
+
+/** An event as it stands in the stream; `seq` orders all facts. */
+export interface Fact {
+  readonly seq: number;
+  readonly subject: string;
+  readonly event: Event;
+}
+
+const text = new TextDecoder();
+
+/** Parses a message's JSON as an event of this contract's version. Throws what zod or JSON throw. */
+export const parseEvent = (data: Uint8Array): Event => Event.parse(JSON.parse(text.decode(data)));
+
+const span = Effect.currentSpan.pipe(
+  Effect.map((span) => `00-${span.traceId}-${span.spanId}-01`),
+  Effect.catch(() => Effect.succeed(undefined)),
+);
+
+/** Facts and progress over NATS. Subjects: see `subjects` of @subtaxa/contracts. */
+export class Bus extends Context.Service<Bus, {
+  /**
+   * Publishes a fact, once: its message id is derived from the event, so a repeated publish is dropped by the server
+   * (`duplicate`). Retried while the server is unreachable.
+   */
+  publish(event: Event): Effect.Effect<{ readonly seq: number; readonly duplicate: boolean }, BusError>;
+  /** All facts that match, from sequence `from` on, then new ones as they come, in order, over reconnects. */
+  facts(options: { readonly filter: string; readonly from?: number }): Stream.Stream<Fact, BusError>;
+  /** All facts that match at this moment, in order. */
+  history(filter: string): Effect.Effect<readonly Fact[], BusError>;
+  /** The newest message that matches: its place in the stream and its subject. */
+  newest(filter: string): Effect.Effect<{ readonly seq: number; readonly subject: string } | null, BusError>;
+  /** Sends progress: it may be lost, so this never fails. */
+  progress(subject: string, value: unknown): Effect.Effect<void>;
+  /** What others send as progress; what does not fit the schema is left out. */
+  listen<A>(subject: string, schema: z.ZodType<A>): Stream.Stream<A>;
+  /** Succeeds when the server answers. */
+  readonly ping: Effect.Effect<void, BusError>;
+}>()("subtaxa/bus/Bus") {
+  static readonly layer: Layer.Layer<Bus, never, Connection> = Layer.effect(
+    Bus,
+    Effect.gen(function* () {
+      const { nc, js, jsm, service } = yield* Connection;
+
+      const publish = Effect.fn("bus.publish")(function* (event: Event) {
+        const h = headers();
+        const id = messageId(event);
+        h.set("ce-specversion", "1.0");
+        h.set("ce-id", id);
+        h.set("ce-type", `subtaxa.${event.type}.v${event.v}`);
+        h.set("ce-source", `/subtaxa/${service}`);
+        h.set("ce-time", event.at);
+        h.set("content-type", "application/json");
+        const traceparent = yield* span;
+        if (traceparent) h.set("traceparent", traceparent);
+        const body = JSON.stringify(event);
+        const ack = yield* attempt(
+          `publish ${event.type}`,
+          () => js.publish(subjectOf(event), body, { msgID: id, headers: h }),
+        ).pipe(
+          Effect.retry({
+            while: (error) => error.reason._tag === "Unreachable",
+            schedule: Schedule.max([Schedule.exponential("200 millis"), Schedule.recurs(6)]),
+          }),
+        );
+        return { seq: ack.seq, duplicate: ack.duplicate };
+      });
+
+      const toFact = (message: JsMsg) =>
+        Effect.try({ try: () => parseEvent(message.data), catch: (cause) => cause }).pipe(
+          Effect.map((event): Fact[] => [{ seq: message.seq, subject: message.subject, event }]),
+          Effect.catch((cause) =>
+            Effect.logWarning(
+              `left out message ${message.seq} on ${message.subject}: it is no event of this version`,
+              cause,
+            )
+              .pipe(Effect.as<Fact[]>([]))
+          ),
+        );
+
+      const ordered = (filter: string, from?: number) =>
+        attempt(`read ${filter}`, () =>
+          js.consumers.get(FACTS, {
+            filter_subjects: [filter],
+            ...(from === undefined
+              ? {}
+              : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) }),
+          }));
+
+      const facts: Bus["Service"]["facts"] = ({ filter, from }) =>
+        Stream.unwrap(Effect.gen(function* () {
+          const consumer = yield* ordered(filter, from);
+          const messages = yield* Effect.acquireRelease(
+            attempt(`read ${filter}`, () => consumer.consume()),
+            (messages) => Effect.promise(() => messages.close().then(() => undefined, () => undefined)),
+          );
+          return Stream.fromAsyncIterable(messages, (cause) => cause).pipe(
+            Stream.mapEffect(toFact),
+            Stream.flatMap(Stream.fromIterable),
+            Stream.mapError((cause) => cause as BusError),
+          );
+        }));
+
+      const history = Effect.fn("bus.history")(function* (filter: string) {
+        const consumer = yield* ordered(filter);
+        const messages = yield* attempt(`read ${filter}`, async () => {
+          const out: JsMsg[] = [];
+          let left = (await consumer.info()).num_pending;
+          while (left > 0) {
+            for await (
+              const message of await consumer.fetch({ max_messages: Math.min(left, 500), expires: 5_000 })
+            ) {
+              out.push(message);
+              left = message.info.pending;
+            }
+          }
+          return out;
+        });
+        return (yield* Effect.forEach(messages, toFact)).flat();
+      });
+
+      const newest: Bus["Service"]["newest"] = (filter) =>
+        attempt(`look up ${filter}`, () => jsm.streams.getMessage(FACTS, { last_by_subj: filter })).pipe(
+          Effect.map((message) => message && { seq: message.seq, subject: message.subject }),
+        );
+
+      const progress: Bus["Service"]["progress"] = (subject, value) =>
+        Effect.sync(() => {
+          if (!nc.isClosed()) nc.publish(subject, JSON.stringify(value));
+        });
+
+      const listen: Bus["Service"]["listen"] = (subject, schema) =>
+        Stream.unwrap(Effect.gen(function* () {
+          const subscription = yield* Effect.acquireRelease(
+            Effect.sync(() => nc.subscribe(subject)),
+            (subscription) => Effect.sync(() => subscription.unsubscribe()),
+          );
+          return Stream.fromAsyncIterable(subscription, (cause) => cause).pipe(
+            Stream.flatMap((message) => {
+              const parsed = schema.safeParse(message.json());
+              return parsed.success ? Stream.succeed(parsed.data) : Stream.empty;
+            }),
+            Stream.orDie,
+          );
+        }));
+
+      const ping = attempt("reach NATS", () => nc.rtt()).pipe(
+        Effect.timeoutOrElse({
+          duration: "2 seconds",
+          orElse: () => attempt("reach NATS", () => Promise.reject(new Error("no answer within 2 seconds"))),
+        }),
+        Effect.asVoid,
+      );
+
+      return Bus.of({ publish, facts, history, newest, progress, listen, ping });
+    }),
+  );
+}

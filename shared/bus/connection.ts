@@ -1,0 +1,78 @@
+import { DiscardPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
+import { nanos, type NatsConnection } from "@nats-io/nats-core";
+import { connect } from "@nats-io/transport-node";
+import { subjects } from "@subtaxa/contracts";
+import { Config, Context, Duration, Effect, Layer, Schedule } from "effect";
+import { attempt } from "./error.ts";
+
+/** Facts: what happened, durable and replayable. */
+export const FACTS = "SUBTAXA";
+/** Messages that no handler could take, with the reason. */
+export const DEAD = "SUBTAXA_DEAD";
+/** The server's own notices that a message ran out of deliveries. */
+export const EXHAUSTED = "SUBTAXA_EXHAUSTED";
+
+/** How long the server remembers message ids, so that a repeated publish is dropped. */
+const duplicateWindow = Duration.hours(2);
+
+const streams: readonly Partial<StreamConfig>[] = [
+  {
+    name: FACTS,
+    subjects: [subjects.all],
+    duplicate_window: nanos(Duration.toMillis(duplicateWindow)),
+    allow_direct: true,
+  },
+  { name: DEAD, subjects: ["dead.>"], max_age: nanos(Duration.toMillis(Duration.days(30))) },
+  {
+    name: EXHAUSTED,
+    subjects: [`$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${FACTS}.>`],
+    max_age: nanos(Duration.toMillis(Duration.days(7))),
+  },
+];
+
+/** One connection to NATS, with the streams in place. Reconnects for ever; drained when its scope closes. */
+export class Connection extends Context.Service<Connection, {
+  readonly service: string;
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+}>()("subtaxa/bus/Connection") {
+  /** `service` names the client at the server and is the source of every event. Reads `NATS_URL`, `SUBTAXA_REPLICAS`. */
+  static readonly layer = (service: string) =>
+    Layer.effect(
+      Connection,
+      Effect.gen(function* () {
+        const { url, replicas } = yield* Config.all({
+          url: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
+          replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
+        });
+        const nc = yield* Effect.acquireRelease(
+          attempt(`connect to NATS at ${url}`, () =>
+            connect({
+              servers: url,
+              name: service,
+              maxReconnectAttempts: -1,
+              reconnectTimeWait: 250,
+              timeout: 5_000,
+            })).pipe(Effect.retry(Schedule.max([Schedule.exponential("100 millis"), Schedule.recurs(7)]))),
+          (nc) =>
+            Effect.promise(() => nc.drain().catch(() => nc.close())).pipe(Effect.timeoutOption("5 seconds")),
+        );
+        const jsm = yield* attempt("ask NATS for JetStream (is the server started with -js?)", () =>
+          jetstreamManager(nc));
+        for (const config of streams) {
+          yield* attempt(`create the stream ${config.name}`, () =>
+            jsm.streams.add({
+              ...config,
+              name: config.name!,
+              storage: StorageType.File,
+              retention: RetentionPolicy.Limits,
+              discard: DiscardPolicy.Old,
+              num_replicas: replicas,
+            }));
+        }
+        return Connection.of({ service, nc, js: jetstream(nc), jsm });
+      }),
+    );
+}

@@ -1,0 +1,16 @@
+/** NATS JetStream: facts published once, durable consumers, dead letters, key-value and content-addressed blobs. */
+export { Blobs } from "./blobs.ts";
+export { Bus, type Fact } from "./bus.ts";
+export { Connection } from "./connection.ts";
+export {
+  consume,
+  type ConsumeOptions,
+  DeliveryConfig,
+  type Handler,
+  type Outcome,
+  type Settled,
+} from "./consume.ts";
+export { reconcileExhausted } from "./dead_letters.ts";
+export { BusError, type BusReason } from "./error.ts";
+export { KeyValue } from "./kv.ts";
+export { type NatsServer, startNatsServer } from "./server.ts";
