@@ -1,0 +1,2 @@
+/** Metrics of classifications and of clusterings. */
+export * from "./classification.ts";
