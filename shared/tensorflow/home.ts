@@ -64,7 +64,9 @@ const build = (home: string, platform: Platform, flavour: Flavour, name: string)
     flavour,
     version: TENSORFLOW_VERSION,
     folder,
-    libraries: ["cc", "framework"].map((part) => join(folder, "tensorflow", `libtensorflow_${part}${suffix}`)),
+    libraries: ["cc", "framework"].map((part) =>
+      join(folder, "tensorflow", `libtensorflow_${part}${suffix}`)
+    ),
     includeFolder: join(folder, "tensorflow", "include"),
     addon: join(home, `${ADDON}-${name}`, "tfjs_binding.node"),
   };

@@ -24,7 +24,9 @@ export const installedBuild = (home: string = subtaxaHome()): TensorFlowBuild | 
   const cpu = cpuBuild(home, platform);
   const gpu = gpuBuild(home, platform);
   const preferred = hasNvidiaDriver() ? [gpu, cpu] : [cpu, gpu];
-  return preferred.find((build) => build !== undefined && existsSync(build.addon) && existsSync(build.folder));
+  return preferred.find((build) =>
+    build !== undefined && existsSync(build.addon) && existsSync(build.folder)
+  );
 };
 
 /** `util.isArray` and `util.isNullOrUndefined` left Node, tfjs-node still calls them. */
@@ -36,7 +38,10 @@ const restoreRemovedHelpers = (require: NodeJS.Require): void => {
 
 const load = (): TensorFlow => {
   if (currentPlatform() === undefined) {
-    throw TensorFlowError.of({ _tag: "UnsupportedPlatform", platform: `${Deno.build.os} on ${Deno.build.arch}` });
+    throw TensorFlowError.of({
+      _tag: "UnsupportedPlatform",
+      platform: `${Deno.build.os} on ${Deno.build.arch}`,
+    });
   }
   const build = installedBuild();
   if (build === undefined) throw TensorFlowError.of({ _tag: "NotSetUp", home: subtaxaHome() });
@@ -48,7 +53,9 @@ const load = (): TensorFlow => {
     const binding = require(build.addon);
     const tf: TensorFlow = require("@tensorflow/tfjs");
     require("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
-    const { NodeJSKernelBackend: Backend } = require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js");
+    const { NodeJSKernelBackend: Backend } = require(
+      "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js",
+    );
     tf.registerBackend("tensorflow", () => new Backend(binding, "@tensorflow/tfjs-node-gpu"), 3);
     tf.setBackend("tensorflow");
     return tf;

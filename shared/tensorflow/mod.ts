@@ -12,3 +12,4 @@ export {
 export { hasNvidiaDriver } from "./gpu.ts";
 export { TensorFlowError, type TensorFlowReason } from "./errors.ts";
 export { installedBuild, loadTensorFlow, nativeBackend, type TensorFlow, tf } from "./load.ts";
+export * from "./ops/mod.ts";
