@@ -1,0 +1,122 @@
+import type { Workspace } from "./workspace.ts";
+
+/** One attempt's state; its buffers serve all attempts at one class. Distances are Euclidean, in the workspace's frame. */
+export class Attempt {
+  clusters = 0;
+  readonly assignments: Int32Array;
+  readonly counts: Int32Array;
+  /** Upper bound of each point's distance to its own centre. */
+  readonly upper: Float64Array;
+  /** Lower bound of each point's distance to every centre, rows × slots. */
+  readonly lower: Float64Array;
+  /** How far each centre went in the last step. */
+  readonly drift: Float64Array;
+  /** Scratch of the seeding: squared distances to the nearest centre, and to the best draw. */
+  readonly nearest: Float32Array;
+  readonly best: Float32Array;
+
+  constructor(rows: number, readonly slots: number) {
+    const padded = Math.ceil(rows / 4) * 4;
+    this.assignments = new Int32Array(rows);
+    this.counts = new Int32Array(slots);
+    this.upper = new Float64Array(rows);
+    this.lower = new Float64Array(rows * slots);
+    this.drift = new Float64Array(slots);
+    this.nearest = new Float32Array(padded);
+    this.best = new Float32Array(padded);
+  }
+}
+
+/**
+ * Lloyd's algorithm from seeded centres until no point changes its cluster. Distances that the triangle inequality makes needless are
+ * skipped: Elkan 2003 without the distances between centres, which in many dimensions cost less than they save
+ * (Newling & Fleuret 2016, "simplified Elkan"). The result is Lloyd's.
+ */
+export const lloyd = (space: Workspace, attempt: Attempt, maxIterations: number) => {
+  const { assignments, counts } = attempt;
+  counts.fill(0);
+  space.clearSums();
+  for (let i = 0; i < space.rows; i++) {
+    counts[assignments[i]!]!++;
+    space.accumulate(assignments[i]!, i, 1);
+  }
+  for (let iteration = 1; iteration <= maxIterations; iteration++) {
+    moveCentres(space, attempt);
+    if (reassign(space, attempt) + fillEmpty(space, attempt) === 0) {
+      return { iterations: iteration, converged: true };
+    }
+  }
+  moveCentres(space, attempt);
+  return { iterations: maxIterations, converged: false };
+};
+
+const moveCentres = (space: Workspace, { clusters, counts, drift }: Attempt) => {
+  for (let j = 0; j < clusters; j++) drift[j] = counts[j] === 0 ? 0 : space.moveCentre(j, counts[j]!);
+};
+
+const move = (space: Workspace, { assignments, counts }: Attempt, row: number, to: number) => {
+  const from = assignments[row]!;
+  space.accumulate(from, row, -1);
+  space.accumulate(to, row, 1);
+  counts[from]!--;
+  counts[to]!++;
+  assignments[row] = to;
+};
+
+/** Gives every point to its nearest centre; returns how many changed. */
+const reassign = (space: Workspace, attempt: Attempt): number => {
+  const { clusters, slots, assignments, upper, lower, drift } = attempt;
+  let changed = 0;
+  for (let i = 0; i < space.rows; i++) {
+    const own = assignments[i]!;
+    const at = i * slots;
+    let nearest = own;
+    let bound = upper[i]! + drift[own]!;
+    let ownDistance = -1;
+    for (let j = 0; j < clusters; j++) {
+      const low = lower[at + j]! - drift[j]!;
+      lower[at + j] = low;
+      if (j === own || low >= bound) continue;
+      if (ownDistance < 0) {
+        ownDistance = bound = Math.sqrt(space.distance(i, own));
+        if (low >= bound) continue;
+      }
+      const distance = Math.sqrt(space.distance(i, j));
+      lower[at + j] = distance;
+      if (distance < bound) {
+        bound = distance;
+        nearest = j;
+      }
+    }
+    if (ownDistance >= 0) lower[at + own] = ownDistance;
+    upper[i] = bound;
+    if (nearest !== own) {
+      move(space, attempt, i, nearest);
+      changed++;
+    }
+  }
+  return changed;
+};
+
+/** Gives each empty cluster the point that lies farthest from its own centre; returns how many got one. */
+const fillEmpty = (space: Workspace, attempt: Attempt): number => {
+  const { clusters, assignments, counts, upper } = attempt;
+  let filled = 0;
+  for (let j = 0; j < clusters; j++) {
+    if (counts[j] !== 0) continue;
+    let farthest = 0;
+    let reach = -1;
+    for (let i = 0; i < space.rows; i++) {
+      if (counts[assignments[i]!]! < 2) continue;
+      const distance = space.distance(i, assignments[i]!);
+      if (distance > reach) {
+        reach = distance;
+        farthest = i;
+      }
+    }
+    move(space, attempt, farthest, j);
+    upper[farthest] = Math.sqrt(space.distance(farthest, j));
+    filled++;
+  }
+  return filled;
+};

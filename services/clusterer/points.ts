@@ -1,0 +1,35 @@
+import { Result } from "effect";
+import { ClusteringError } from "./errors.ts";
+
+/** Embeddings of one class, checked once: `rows` × `dimension`, row-major, every value finite. */
+export class Points {
+  private constructor(
+    readonly values: Float32Array,
+    readonly rows: number,
+    readonly dimension: number,
+  ) {}
+
+  /** Takes `values` as they are (no copy). Fails when they are not whole rows, or name the first row that is not finite. */
+  static of(values: Float32Array, dimension: number): Result.Result<Points, ClusteringError> {
+    const rows = values.length / dimension;
+    if (!Number.isInteger(dimension) || dimension < 1 || !Number.isInteger(rows)) {
+      return Result.fail(ClusteringError.of({ _tag: "Shape", values: values.length, dimension }));
+    }
+    for (let i = 0; i < values.length; i++) {
+      if (!Number.isFinite(values[i])) {
+        return Result.fail(ClusteringError.of({ _tag: "NotFinite", row: Math.floor(i / dimension) }));
+      }
+    }
+    return Result.succeed(new Points(values, rows, dimension));
+  }
+}
+
+/** Copies the given rows of a row-major matrix, in the given order. */
+export const selectRows = (values: Float32Array, dimension: number, rows: ArrayLike<number>): Float32Array => {
+  const selected = new Float32Array(rows.length * dimension);
+  for (let i = 0; i < rows.length; i++) {
+    const start = rows[i]! * dimension;
+    selected.set(values.subarray(start, start + dimension), i * dimension);
+  }
+  return selected;
+};
