@@ -1,0 +1,3 @@
+/** Starting, stopping, probing, logging and counting: the same for every service. */
+export { ServiceConfig } from "./config.ts";
+export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";

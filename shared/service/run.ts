@@ -1,0 +1,134 @@
+import {
+  Blobs,
+  Bus,
+  Connection,
+  consume,
+  type ConsumeOptions,
+  type Handler,
+  type Settled,
+} from "@subtaxa/bus";
+import type { Failure } from "@subtaxa/contracts";
+import { Cause, Effect, Exit, Layer, Logger, References } from "effect";
+import { ServiceConfig } from "./config.ts";
+import { countSettled, probe } from "./probes.ts";
+
+export type Fetch = (request: Request) => Response | Promise<Response>;
+type Basics = Bus | Blobs | Connection;
+
+/** A service: handlers plus wiring. */
+export interface ServiceOptions<R, E> {
+  readonly name: string;
+  /** What the handlers need besides the bus. */
+  readonly layer: Layer.Layer<R, E, Basics>;
+  readonly consumers:
+    readonly (Omit<ConsumeOptions, "onSettled"> & { readonly handler: Handler<R | Basics> })[];
+  readonly background?: readonly Effect.Effect<never, Failure, R | Basics>[];
+  /** Answers every path but the probes'; without it they get 404. Building it is part of becoming ready. */
+  readonly http?: Effect.Effect<Fetch, Failure, R | Basics>;
+}
+
+const logSettled = ({ event, subject, outcome, failure, seconds }: Settled) => {
+  const annotations = {
+    subject,
+    outcome,
+    seconds: Number(seconds.toFixed(3)),
+    ...(event && "runId" in event ? { runId: event.runId } : {}),
+    ...(event && "epoch" in event ? { fold: event.fold, epoch: event.epoch } : {}),
+    ...(failure ? { error: `${failure._tag}/${failure.reason._tag}` } : {}),
+  };
+  const line = failure ? Effect.logWarning(failure.message) : Effect.logInfo(event?.type ?? "message");
+  return line.pipe(Effect.annotateLogs(annotations));
+};
+
+/**
+ * The service as an effect that runs until it is interrupted: probes first, then its layers, its HTTP interface and
+ * its consumers. Ready when all of them are up and the bus answers.
+ */
+export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
+  Effect.gen(function* () {
+    const config = yield* ServiceConfig;
+    let notReady = "starting";
+    let fetchHandler: Fetch | null = null;
+    let ping: Effect.Effect<void, { message: string }> = Effect.void;
+    const ready = Effect.suspend(() => notReady ? Effect.fail({ message: notReady }) : ping);
+
+    const context = yield* Effect.context<never>();
+    const respond: Fetch = (request) => {
+      const answer = probe(new URL(request.url).pathname, ready);
+      if (answer) return Effect.runPromiseWith(context)(answer);
+      if (fetchHandler) return fetchHandler(request);
+      return new Response("starting\n", { status: options.http ? 503 : 404 });
+    };
+    const server = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () =>
+          Deno.serve({
+            hostname: config.host,
+            port: options.http ? config.port : config.probePort,
+            onListen: () => undefined,
+          }, respond),
+        catch: (cause) => ({
+          _tag: "ServiceError",
+          reason: { _tag: "PortTaken" },
+          message: `could not listen on ${config.host}:${options.http ? config.port : config.probePort}: ${
+            cause instanceof Error ? cause.message : cause
+          }; set ${options.http ? "SUBTAXA_PORT" : "SUBTAXA_PROBE_PORT"} to a free port`,
+          retryable: false,
+        }),
+      }),
+      (server) => Effect.promise(() => server.shutdown()).pipe(Effect.timeoutOption("3 seconds")),
+    );
+    yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ port: server.addr.port, pid: Deno.pid }));
+
+    const basics = Layer.mergeAll(Bus.layer, Blobs.layer).pipe(
+      Layer.provideMerge(Connection.layer(options.name)),
+    );
+    return yield* Effect.gen(function* () {
+      ping = (yield* Bus).ping;
+      if (options.http) fetchHandler = yield* options.http;
+      notReady = "";
+      yield* Effect.addFinalizer(() => Effect.sync(() => notReady = "stopping"));
+      const consumers = options.consumers.map(({ handler, ...consumer }) =>
+        consume({
+          ...consumer,
+          onSettled: (settled) => Effect.all([logSettled(settled), countSettled(settled)], { discard: true }),
+        }, handler)
+      );
+      return yield* Effect.all([Effect.never, ...consumers, ...(options.background ?? [])], {
+        concurrency: "unbounded",
+        discard: true,
+      });
+    }).pipe(Effect.provide(options.layer.pipe(Layer.provideMerge(basics))));
+  }).pipe(Effect.scoped);
+
+const untilStdinCloses = async () => {
+  const reader = Deno.stdin.readable.getReader();
+  while (!(await reader.read()).done);
+};
+
+/**
+ * Runs a service as this process: JSON log lines on standard output with the service's name, SIGTERM and SIGINT drain it
+ * (no new message is taken, the one at work goes back to the stream at its next batch) and end the process with 0, a
+ * failure to start or a lost dependency with 1.
+ */
+export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>): void => {
+  const main = Effect.gen(function* () {
+    const { logLevel, stopWithParent } = yield* ServiceConfig;
+    const parentGone = stopWithParent ? Effect.promise(untilStdinCloses) : Effect.never;
+    yield* serve(options).pipe(
+      Effect.raceFirst(parentGone),
+      Effect.provideService(References.MinimumLogLevel, logLevel),
+    );
+  }).pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.logInfo("stopped") : Effect.logFatal("the service ends", cause)
+    ),
+    Effect.annotateLogs({ service: options.name }),
+    Effect.provide(Logger.layer([Logger.consoleJson])),
+  );
+  const fiber = Effect.runFork(main);
+  const stop = () => fiber.interruptUnsafe();
+  Deno.addSignalListener("SIGTERM", stop);
+  Deno.addSignalListener("SIGINT", stop);
+  fiber.addObserver((exit) => Deno.exit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1));
+};

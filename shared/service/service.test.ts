@@ -1,0 +1,138 @@
+import { Bus, Connection, startNatsServer } from "@subtaxa/bus";
+import { CONTRACT_VERSION, type Event, initialFoldState, RunRequest } from "@subtaxa/contracts";
+import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { ConfigProvider, Effect, Layer } from "effect";
+import { expect } from "expect";
+import { join } from "node:path";
+import { TextLineStream } from "./testdata/lines.ts";
+
+const classes = ["a", "b"];
+const runRequested = (runId: string): Event => ({
+  type: "run.requested",
+  v: CONTRACT_VERSION,
+  at: new Date().toISOString(),
+  runId,
+  fold: 0,
+  epoch: 0,
+  spec: {
+    ...RunRequest.parse({ dataset: "d" }),
+    manifest: { key: "k", sha256: "0".repeat(64), bytes: 0 },
+    classes,
+  },
+  state: initialFoldState(classes),
+});
+
+interface Line {
+  message: unknown;
+  annotations: Record<string, unknown>;
+}
+
+/** The sleeper as a process of its own: its log lines and its probes. */
+const startSleeper = (env: Record<string, string>) => {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(import.meta.dirname!, "testdata/sleeper.ts")],
+    env: { SUBTAXA_PROBE_PORT: "0", ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = process.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  const seen: string[] = [];
+  return {
+    process,
+    until: async (found: (line: Line) => boolean) => {
+      for (;;) {
+        const { value, done } = await lines.read();
+        if (done) {
+          throw new Error(`the service ended before it logged the line; it logged\n${seen.join("\n")}`);
+        }
+        seen.push(value);
+        const line = JSON.parse(value) as Line;
+        if (found(line)) return line;
+      }
+    },
+    drain: async () => {
+      while (!(await lines.read()).done);
+    },
+  };
+};
+
+Deno.test("a service listens, becomes ready, counts its messages and drains on SIGTERM", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-service-" });
+  const program = Effect.gen(function* () {
+    const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
+    const nats = yield* startNatsServer({ binary, folder: `${folder}/nats` });
+    const env = { NATS_URL: nats.url, SUBTAXA_DATA: folder };
+    const layer = Bus.layer.pipe(Layer.provideMerge(
+      Connection.layer("test").pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))),
+    ));
+    yield* Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { jsm } = yield* Connection;
+      const sleeper = startSleeper(env);
+      const { annotations } = yield* Effect.promise(() =>
+        sleeper.until((line) => line.message === "listening")
+      );
+      expect(annotations.service).toBe("sleeper");
+      const get = (path: string) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${annotations.port}${path}`);
+          return { status: response.status, body: await response.text() };
+        });
+      expect((yield* get("/healthz")).status).toBe(200);
+      yield* get("/readyz").pipe(
+        Effect.repeat({ until: ({ status }) => status === 200 }),
+        Effect.timeout("15 seconds"),
+      );
+      expect((yield* get("/nothing")).status).toBe(404);
+
+      yield* bus.publish(runRequested("short"));
+      const done = yield* Effect.promise(() => sleeper.until((line) => line.annotations.outcome === "done"));
+      expect(done.annotations).toMatchObject({ service: "sleeper", runId: "short", fold: 0, epoch: 0 });
+      expect((yield* get("/metrics")).body).toMatch(
+        /subtaxa_messages_total\{[^}]*type="run.requested"[^}]*\} 1/,
+      );
+
+      yield* bus.publish(runRequested("long"));
+      yield* Effect.promise(() => sleeper.until((line) => line.message === "working"));
+      sleeper.process.kill("SIGTERM");
+      yield* Effect.promise(() => sleeper.drain());
+      expect((yield* Effect.promise(() => sleeper.process.status)).code).toBe(0);
+      yield* Effect.promise(() => sleeper.process.stdin.close());
+      // handed back, not left to its deadline: another instance gets it at once
+      const next = startSleeper(env);
+      yield* Effect.promise(() => next.until((line) => line.message === "working"));
+      expect((yield* Effect.promise(() => jsm.consumers.info("SUBTAXA", "sleeper"))).num_ack_pending).toBe(1);
+      next.process.kill("SIGKILL");
+      yield* Effect.promise(() => next.drain());
+      yield* Effect.promise(() => next.process.status);
+      yield* Effect.promise(() => next.process.stdin.close());
+
+      const child = startSleeper({ ...env, SUBTAXA_STOP_WITH_PARENT: "true" });
+      yield* Effect.promise(() => child.until((line) => line.message === "listening"));
+      yield* Effect.promise(() => child.process.stdin.close());
+      yield* Effect.promise(() => child.drain());
+      expect((yield* Effect.promise(() => child.process.status)).code).toBe(0);
+    }).pipe(Effect.provide(layer));
+  });
+  try {
+    await Effect.runPromise(Effect.scoped(program));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a port that is taken is a clear reason to end with code 1", async () => {
+  const blocker = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
+    () => new Response(),
+  );
+  const sleeper = startSleeper({ SUBTAXA_PROBE_PORT: String(blocker.addr.port) });
+  const fatal = await sleeper.until((line) => line.message === "the service ends");
+  expect(JSON.stringify(fatal)).toMatch(/could not listen on .*; set SUBTAXA_PROBE_PORT to a free port/);
+  await sleeper.drain();
+  expect((await sleeper.process.status).code).toBe(1);
+  await sleeper.process.stdin.close();
+  await blocker.shutdown();
+});
