@@ -1,0 +1,51 @@
+import { tf } from "../load.ts";
+import type { WorkContext } from "./protocol.ts";
+import { serveTensorWork } from "./serve.ts";
+
+/** A failure as any module's tagged error looks. */
+class NoImages extends Error {
+  readonly _tag = "EvaluationError";
+  readonly reason = { _tag: "NoImages", fold: 3 };
+  readonly retryable = false;
+}
+
+const operations = {
+  /** Multiplies two seeded square matrices and sums the product; takes the native library. */
+  multiply: ({ size, times }: { size: number; times: number }): number =>
+    tf.tidy(() => {
+      let product = tf.fill([size, size], 1 / size);
+      for (let round = 0; round < times; round++) product = tf.matMul(product, product);
+      return tf.sum(product).dataSync()[0] ?? NaN;
+    }),
+  /** Counts batches of a few milliseconds until the limit or the caller's cancellation, and says when it ended. */
+  countBatches: async (
+    { batches, ended }: { batches: number; ended: SharedArrayBuffer },
+    context: WorkContext<number>,
+  ): Promise<number> => {
+    let done = 0;
+    while (done < batches && !context.cancelled()) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      context.progress(++done);
+    }
+    Atomics.store(new Int32Array(ended), 0, done);
+    return done;
+  },
+  neverStop: (): Promise<never> => new Promise(() => {}),
+  crash: (): Promise<never> => {
+    setTimeout(() => {
+      throw new Error("out of nowhere");
+    });
+    return new Promise(() => {});
+  },
+  failTyped: (): never => {
+    throw new NoImages("Fold 3 has no images: import more or use fewer folds.");
+  },
+  failUntyped: (): never => {
+    throw new TypeError("x is not a tensor");
+  },
+  returnFunction: () => () => 1,
+};
+
+export type TestWork = typeof operations;
+
+serveTensorWork(operations);
