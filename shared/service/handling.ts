@@ -1,0 +1,68 @@
+import { Blobs, Bus } from "@subtaxa/bus";
+import type { BusError } from "@subtaxa/bus";
+import {
+  type BlobRef,
+  type Event,
+  type Failure,
+  progressSubject,
+  type RunProgress,
+} from "@subtaxa/contracts";
+import { Clock, Data, Effect, type Scope } from "effect";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+
+/** What handlers of every service do again and again. */
+
+/** A handler was given an event that its consumer's filters should have kept away, or one without what it needs. */
+export class HandlingError extends Data.TaggedError("HandlingError")<{
+  readonly reason: { readonly _tag: "UnexpectedEvent"; readonly type: string };
+  readonly message: string;
+}> implements Failure {
+  readonly retryable = false;
+}
+
+export const unexpected = (event: Event): Effect.Effect<never, HandlingError> =>
+  Effect.fail(
+    new HandlingError({
+      reason: { _tag: "UnexpectedEvent", type: event.type },
+      message: `this service can't act on ${event.type} as it is: the publisher doesn't keep to the contract`,
+    }),
+  );
+
+/** The present time as events carry it. */
+export const timestamp: Effect.Effect<string> = Effect.map(
+  Clock.currentTimeMillis,
+  (millis) => new Date(millis).toISOString(),
+);
+
+/** A path for a file to be written and then given to `Blobs.putFile`; what is left of it goes with the scope. */
+export const scratchFile: Effect.Effect<string, never, Blobs | Scope.Scope> = Effect.gen(function* () {
+  const { cacheFolder } = yield* Blobs;
+  const folder = join(cacheFolder, "incoming");
+  return yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      await mkdir(folder, { recursive: true });
+      return join(folder, crypto.randomUUID());
+    }),
+    (path) => Effect.promise(() => rm(path, { force: true })),
+  );
+});
+
+/** The local file of a blob that may not be there yet. */
+export const optionalFile = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
+  ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);
+
+type Step = Pick<RunProgress, "runId" | "fold" | "epoch" | "step" | "splitting">;
+type Advance = Omit<RunProgress, keyof Step>;
+
+/** A callback that sends a worker's progress, at most ten times a second, and the last of a step always. */
+export const progressOf = (step: Step): Effect.Effect<(advance: Advance) => void, never, Bus> =>
+  Effect.map(Bus, (bus) => {
+    let sent = 0;
+    return (advance) => {
+      const now = performance.now();
+      if (now - sent < 100 && advance.done < advance.total) return;
+      sent = now;
+      Effect.runSync(bus.progress(progressSubject.run(step.runId), { ...step, ...advance }));
+    };
+  });
