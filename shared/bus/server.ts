@@ -5,6 +5,8 @@ export interface NatsServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Waits for the end of the process; its exit code. */
+  readonly ended: Effect.Effect<number>;
   /** Ends the process as a crash would; for tests of restarts. */
   readonly kill: Effect.Effect<void>;
 }
@@ -15,9 +17,15 @@ const failed = (message: string, cause?: unknown) =>
 /**
  * Starts nats-server with JetStream on the loopback interface, its files below `folder`, and waits until it listens.
  * It is ended (SIGTERM) when the scope closes. Without `port`, the server takes a free one.
+ * `detached`: in a session of its own, so that Ctrl-C in the terminal reaches only whoever started it.
  */
 export const startNatsServer = (
-  { binary, folder, port = -1 }: { readonly binary: string; readonly folder: string; readonly port?: number },
+  { binary, folder, port = -1, detached = false }: {
+    readonly binary: string;
+    readonly folder: string;
+    readonly port?: number;
+    readonly detached?: boolean;
+  },
 ): Effect.Effect<NatsServer, BusError, Scope.Scope> =>
   Effect.gen(function* () {
     const portsFolder = `${folder}/ports`;
@@ -31,7 +39,8 @@ export const startNatsServer = (
             "--addr", "127.0.0.1", "--port", String(port), "--jetstream", "--store_dir", folder,
             "--ports_file_dir", portsFolder, "--log", `${folder}/nats.log`,
           ];
-          return new Deno.Command(binary, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+          return new Deno.Command(binary, { args, detached, stdin: "null", stdout: "null", stderr: "null" })
+            .spawn();
         },
         catch: (cause) => failed(`could not start ${binary}: ${cause}`, cause),
       }),
@@ -67,6 +76,7 @@ export const startNatsServer = (
       url: `nats://127.0.0.1:${chosen}`,
       port: chosen,
       pid: child.pid,
+      ended: Effect.promise(() => child.status).pipe(Effect.map(({ code }) => code)),
       kill: Effect.promise(async () => {
         child.kill("SIGKILL");
         await child.status;
