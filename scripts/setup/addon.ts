@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import type { TensorFlowBuild } from "@subtaxa/tensorflow";
 import { SetupError } from "./errors.ts";
-import { findCompiler } from "./prerequisites.ts";
+import { findCompiler, onDisk } from "./prerequisites.ts";
 import { run } from "./process.ts";
 import type { Report } from "./progress.ts";
 
@@ -27,7 +27,7 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
 
     const target = dirname(build.addon);
     const partial = `${target}.partial`;
-    yield* Effect.promise(async () => {
+    yield* onDisk(partial, async () => {
       await rm(partial, { recursive: true, force: true });
       await Deno.mkdir(partial, { recursive: true });
     });
@@ -47,7 +47,7 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
       const detail = finished?.stderr.split("\n").find((text) => /error/i.test(text)) ?? "nothing";
       return yield* SetupError.of({ _tag: "CompilationFailed", compiler: compiler.command, detail });
     }
-    yield* Effect.promise(async () => {
+    yield* onDisk(target, async () => {
       await rm(target, { recursive: true, force: true });
       await rename(partial, target);
     });

@@ -8,7 +8,12 @@ export type SetupReason =
   | { readonly _tag: "PythonMissing" }
   | { readonly _tag: "PipMissing"; readonly python: string }
   | { readonly _tag: "CompilerMissing" }
-  | { readonly _tag: "DiskFull"; readonly folder: string; readonly neededBytes: number; readonly freeBytes: number }
+  | {
+    readonly _tag: "DiskFull";
+    readonly folder: string;
+    readonly neededBytes: number;
+    readonly freeBytes: number;
+  }
   | { readonly _tag: "FolderNotWritable"; readonly folder: string; readonly detail: string }
   | { readonly _tag: "PackagesMissing"; readonly name: string }
   | { readonly _tag: "DownloadFailed"; readonly wheel: string; readonly detail: string }

@@ -1,6 +1,7 @@
 import { Effect } from "effect";
 import { join } from "node:path";
-import { SetupError } from "./errors.ts";
+import type { SetupError } from "./errors.ts";
+import { onDisk } from "./prerequisites.ts";
 
 const pollMillis = 200;
 
@@ -15,19 +16,16 @@ export const withLock = <A, E, R>(
   use: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | SetupError, R> => {
   const path = join(folder, "lock");
-  const open = Effect.tryPromise({
-    try: async () => {
-      await Deno.mkdir(folder, { recursive: true });
-      return await Deno.open(path, { create: true, read: true, write: true });
-    },
-    catch: (cause) => SetupError.of({ _tag: "FolderNotWritable", folder, detail: String(cause) }),
+  const open = onDisk(folder, async () => {
+    await Deno.mkdir(folder, { recursive: true });
+    return await Deno.open(path, { create: true, read: true, write: true });
   });
   const take = Effect.fnUntraced(function* (file: Deno.FsFile) {
-    for (let waited = false; !(yield* Effect.promise(() => file.tryLock(true))); waited = true) {
-      if (!waited) onWait(yield* Effect.promise(() => Deno.readTextFile(path)));
+    for (let waited = false; !(yield* onDisk(folder, () => file.tryLock(true))); waited = true) {
+      if (!waited) onWait(yield* onDisk(folder, () => Deno.readTextFile(path)));
       yield* Effect.sleep(pollMillis);
     }
-    yield* Effect.promise(async () => {
+    yield* onDisk(folder, async () => {
       await file.truncate();
       await file.write(new TextEncoder().encode(String(Deno.pid)));
     });

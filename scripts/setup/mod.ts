@@ -1,6 +1,6 @@
 import { Effect } from "effect";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, resolve } from "node:path";
 import {
   cpuBuild,
   currentPlatform,
@@ -12,10 +12,10 @@ import {
 } from "@subtaxa/tensorflow";
 import { buildAddon } from "./addon.ts";
 import { SetupError } from "./errors.ts";
-import { withLock } from "./lock.ts";
 import { readPins } from "./pins.ts";
 import { findCompiler, findPython } from "./prerequisites.ts";
 import { type Report, reportToConsole } from "./progress.ts";
+import { runSteps, type Step } from "./steps.ts";
 import { fetchWithPip, installWheels } from "./wheels.ts";
 
 export { SetupError, type SetupReason } from "./errors.ts";
@@ -38,26 +38,6 @@ export interface SetupOptions {
   readonly report?: Report;
 }
 
-interface Step {
-  readonly isDone: () => boolean;
-  readonly run: Effect.Effect<void, SetupError>;
-}
-
-/** Runs, under the home's lock, the steps whose result isn't there yet. */
-export const runSteps = (home: string, steps: readonly Step[], report: Report): Effect.Effect<void, SetupError> => {
-  const missing = () => steps.filter((step) => !step.isDone());
-  if (missing().length === 0) return Effect.void;
-  const started = performance.now();
-  return withLock(
-    home,
-    (holder) => report({ _tag: "Waiting", holder }),
-    Effect.gen(function* () {
-      for (const step of missing()) yield* step.run;
-      report({ _tag: "Ready", home, seconds: (performance.now() - started) / 1000 });
-    }),
-  );
-};
-
 /**
  * Makes sure that TensorFlow, its add-on and nats-server are there: fetches and builds what is missing, which takes
  * about a minute once per user, and returns within a millisecond afterwards. Safe to interrupt and to run twice at
@@ -65,7 +45,7 @@ export const runSteps = (home: string, steps: readonly Step[], report: Report): 
  */
 export const ensureNative = (options: SetupOptions = {}): Effect.Effect<NativeHome, SetupError> =>
   Effect.gen(function* () {
-    const home = options.home ?? subtaxaHome();
+    const home = resolve(options.home ?? subtaxaHome());
     const report = options.report ?? reportToConsole();
     const platform = currentPlatform();
     const name = `${Deno.build.os} on ${Deno.build.arch}`;
@@ -80,13 +60,19 @@ export const ensureNative = (options: SetupOptions = {}): Effect.Effect<NativeHo
       run: Effect.gen(function* () {
         const python = yield* findPython;
         const fetchWheel = fetchWithPip(python.command, platform);
-        yield* installWheels({ folder, pins: readPins(platform, part), python: python.command, fetchWheel, report });
+        yield* installWheels({
+          folder,
+          pins: readPins(platform, part),
+          python: python.command,
+          fetchWheel,
+          report,
+        });
       }),
     });
     yield* runSteps(home, [
       // A missing compiler is said before 270 MB are fetched.
       { isDone: () => existsSync(tensorflow.addon), run: Effect.asVoid(findCompiler) },
-      wheels(join(natsServer, ".."), "nats-server"),
+      wheels(dirname(natsServer), "nats-server"),
       wheels(tensorflow.folder, tensorflow.flavour),
       { isDone: () => existsSync(tensorflow.addon), run: buildAddon(tensorflow, report) },
     ], report);

@@ -23,7 +23,9 @@ export const findPython: Effect.Effect<Python, SetupError> = Effect.gen(function
     if (pip?.success) return { command, pip: pip.stdout.trim() };
     withoutPip ??= command;
   }
-  return yield* SetupError.of(withoutPip ? { _tag: "PipMissing", python: withoutPip } : { _tag: "PythonMissing" });
+  return yield* SetupError.of(
+    withoutPip ? { _tag: "PipMissing", python: withoutPip } : { _tag: "PythonMissing" },
+  );
 });
 
 /** `CXX` when it is set (and then nothing else), otherwise the first of the usual names. */
@@ -36,17 +38,29 @@ export const findCompiler: Effect.Effect<Compiler, SetupError> = Effect.gen(func
   return yield* SetupError.of({ _tag: "CompilerMissing" });
 });
 
-export const freeBytes = (folder: string): Effect.Effect<number, SetupError> =>
+/** Work on files below a folder; whatever the file system refuses says which folder it was. */
+export const onDisk = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, SetupError> =>
   Effect.tryPromise({
-    try: async () => {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    },
-    catch: (cause) => SetupError.of({ _tag: "FolderNotWritable", folder, detail: String(cause) }),
+    try: work,
+    catch: (cause) =>
+      SetupError.of({
+        _tag: "FolderNotWritable",
+        folder,
+        detail: cause instanceof Error ? cause.message : String(cause),
+      }),
+  });
+
+export const freeBytes = (folder: string): Effect.Effect<number, SetupError> =>
+  onDisk(folder, async () => {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
   });
 
 export const requireSpace = (folder: string, neededBytes: number): Effect.Effect<void, SetupError> =>
-  Effect.flatMap(freeBytes(folder), (free) =>
-    free < neededBytes
-      ? Effect.fail(SetupError.of({ _tag: "DiskFull", folder, neededBytes, freeBytes: free }))
-      : Effect.void);
+  Effect.flatMap(
+    freeBytes(folder),
+    (free) =>
+      free < neededBytes
+        ? Effect.fail(SetupError.of({ _tag: "DiskFull", folder, neededBytes, freeBytes: free }))
+        : Effect.void,
+  );

@@ -12,7 +12,10 @@ export interface RunOptions {
   readonly onOutput?: (text: string) => void;
 }
 
-const collect = async (stream: ReadableStream<Uint8Array>, onText?: (text: string) => void): Promise<string> => {
+const collect = async (
+  stream: ReadableStream<Uint8Array>,
+  onText?: (text: string) => void,
+): Promise<string> => {
   let all = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     all += text;
@@ -39,7 +42,9 @@ export const run = (
           ...(options.env ? { env: { ...options.env } } : {}),
         }).spawn();
       } catch (cause) {
-        if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.PermissionDenied) return undefined;
+        if (
+          cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.PermissionDenied
+        ) return undefined;
         throw cause;
       }
       const kill = () => child.kill("SIGKILL");

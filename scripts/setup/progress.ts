@@ -1,7 +1,12 @@
 /** What set-up is at, for a progress line. */
 export type Progress =
   | { readonly _tag: "Waiting"; readonly holder: string }
-  | { readonly _tag: "Downloading" | "Unpacking"; readonly wheel: string; readonly done: number; readonly total: number }
+  | {
+    readonly _tag: "Downloading" | "Unpacking";
+    readonly wheel: string;
+    readonly done: number;
+    readonly total: number;
+  }
   | { readonly _tag: "Compiling"; readonly compiler: string }
   | { readonly _tag: "Ready"; readonly home: string; readonly seconds: number };
 
@@ -15,7 +20,9 @@ const describe = (progress: Progress): string => {
       return `Waiting for another set-up (process ${progress.holder}) to finish`;
     case "Downloading":
     case "Unpacking":
-      return `${progress._tag} ${progress.wheel}: ${megabytes(progress.done)} of ${megabytes(progress.total)} MB`;
+      return `${progress._tag} ${progress.wheel}: ${megabytes(progress.done)} of ${
+        megabytes(progress.total)
+      } MB`;
     case "Compiling":
       return `Building TensorFlow's add-on with ${progress.compiler}`;
     case "Ready":

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 /**
  * Where the native parts lie: one folder per user (`SUBTAXA_HOME`), shared by every clone. A part's folder carries its
@@ -45,7 +45,7 @@ export interface TensorFlowBuild {
 /** `SUBTAXA_HOME`, else `subtaxa` in the user's cache folder. */
 export const subtaxaHome = (env: (name: string) => string | undefined = Deno.env.get): string => {
   const chosen = env("SUBTAXA_HOME");
-  if (chosen) return chosen;
+  if (chosen) return resolve(chosen);
   const user = env("HOME") ?? ".";
   if (Deno.build.os === "darwin") return join(user, "Library", "Caches", "subtaxa");
   return join(env("XDG_CACHE_HOME") || join(user, ".cache"), "subtaxa");
