@@ -1,0 +1,71 @@
+import {
+  AdaptationPlanned,
+  DatasetFailed,
+  DatasetImported,
+  DatasetRelabelled,
+  DatasetRequested,
+  EpochTrained,
+  EpochValidated,
+  type Event,
+  FeaturesExtracted,
+  FoldCompleted,
+  isFoldEvent,
+  RunCancelled,
+  RunCompleted,
+  RunFailed,
+  RunRequested,
+} from "@subtaxa/contracts";
+import { z } from "zod";
+import type { DatasetEvent } from "./dataset_log.ts";
+
+/**
+ * Facts as the API shows them: without what only services need (spec, state, references to blobs) and without what is
+ * asked for once rather than followed (confusion matrices). Parsing a fact with these schemas strips it.
+ */
+const internal = { v: true, spec: true, state: true } as const;
+/** Per class, after the fact. */
+const perClass = {
+  clusters: z.record(z.string(), z.number().int()),
+  allowedClusters: z.record(z.string(), z.number().int()),
+};
+
+export const RunEventView = z.discriminatedUnion("type", [
+  RunRequested.omit(internal).extend({ epochs: z.number().int() }),
+  EpochTrained.omit(internal),
+  EpochValidated.omit({ ...internal, confusion: true, falseNegatives: true })
+    .extend({ falseNegatives: z.record(z.string(), z.number()) }),
+  AdaptationPlanned.omit(internal).extend(perClass),
+  FeaturesExtracted.omit({ ...internal, features: true }),
+  DatasetRelabelled.omit(internal).extend(perClass),
+  FoldCompleted.omit({ ...internal, confusion: true, predictions: true }),
+  RunCompleted.omit({ v: true, report: true }),
+  RunFailed.omit({ v: true }),
+  RunCancelled.omit({ v: true }),
+]).meta({ id: "RunEvent" });
+export type RunEventView = z.infer<typeof RunEventView>;
+
+export const DatasetEventView = z.discriminatedUnion("type", [
+  DatasetRequested.omit({ v: true }),
+  DatasetImported.omit({ v: true, manifest: true }),
+  DatasetFailed.omit({ v: true }),
+]).meta({ id: "DatasetEvent" });
+export type DatasetEventView = z.infer<typeof DatasetEventView>;
+
+/** A fact of a run, as the API shows it. */
+export const runEventView = (event: Exclude<Event, DatasetEvent>): RunEventView => {
+  if (!isFoldEvent(event)) return RunEventView.parse(event);
+  const { spec, state } = event;
+  const perClass = <A>(valueOf: (i: number) => A) =>
+    Object.fromEntries(spec.classes.map((name, i) => [name, valueOf(i)]));
+  return RunEventView.parse({
+    ...event,
+    epochs: spec.epochs,
+    clusters: perClass((i) => state.classes[i]?.clusters),
+    allowedClusters: perClass((i) => state.classes[i]?.allowedClusters),
+    ...(event.type === "epoch.validated"
+      ? { falseNegatives: perClass((i) => event.falseNegatives[i] ?? 0) }
+      : {}),
+  });
+};
+
+export const datasetEventView = (event: DatasetEvent): DatasetEventView => DatasetEventView.parse(event);

@@ -1,0 +1,191 @@
+import { Blobs, Bus, BusError, type Fact } from "@subtaxa/bus";
+import {
+  type BlobRef,
+  DatasetProgress,
+  type DatasetView,
+  describeFailure,
+  isFoldEvent,
+  isTerminal,
+  Manifest,
+  progressSubject,
+  RunProgress,
+  type RunSpec,
+  type RunView,
+  subjects,
+  type TerminalEvent,
+} from "@subtaxa/contracts";
+import { project, type Projection, withProgress } from "@subtaxa/runs";
+import { Cache, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
+import {
+  type DatasetLog,
+  datasetView,
+  isDatasetEvent,
+  projectDataset,
+  withDatasetProgress,
+} from "./dataset_log.ts";
+
+/** What the facts tell about one run. */
+export interface RunEntry {
+  readonly view: RunView;
+  readonly spec: RunSpec;
+  /** Its terminal event and the sequence of it. */
+  readonly end?: { readonly seq: number; readonly event: TerminalEvent };
+}
+
+type Entry = Omit<RunEntry, "view"> & {
+  readonly seq: number;
+  readonly view: Projection;
+  readonly progress?: RunProgress;
+};
+
+/**
+ * The runs and datasets of the event log, folded in memory: complete once the layer is built, then kept up with the
+ * stream. Nothing here is stored; the log is the truth.
+ */
+export class ReadModel extends Context.Service<ReadModel, {
+  /** Newest first. */
+  readonly runs: Effect.Effect<readonly RunView[]>;
+  run(id: string): Effect.Effect<RunEntry | undefined>;
+  /** By name. */
+  readonly datasets: Effect.Effect<readonly DatasetView[], BusError>;
+  dataset(
+    name: string,
+  ): Effect.Effect<{ readonly log: DatasetLog; readonly view: DatasetView } | undefined, BusError>;
+  manifest(ref: BlobRef): Effect.Effect<Manifest, BusError>;
+  /** Waits until the fact with this sequence is part of what the others answer; not for ever, should the bus be gone. */
+  seen(seq: number): Effect.Effect<void>;
+}>()("subtaxa/gateway/ReadModel") {
+  static readonly layer = Layer.effect(
+    ReadModel,
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const blobs = yield* Blobs;
+      const runs = new Map<string, Entry>();
+      const datasets = new Map<string, DatasetLog>();
+      const position = yield* SubscriptionRef.make(0);
+
+      const fold = ({ seq, event }: Fact) => {
+        if (isDatasetEvent(event)) {
+          datasets.set(event.dataset, projectDataset(datasets.get(event.dataset), seq, event));
+          return;
+        }
+        const entry = runs.get(event.runId);
+        const view = project(entry?.view, event);
+        if (!entry) {
+          if (isFoldEvent(event)) runs.set(event.runId, { seq, view, spec: event.spec });
+          return;
+        }
+        const end = entry.end ?? (isTerminal(event) ? { seq, event } : undefined);
+        runs.set(event.runId, { seq: entry.seq, view, spec: entry.spec, ...(end ? { end } : {}) });
+      };
+      const apply = (fact: Fact) =>
+        Effect.try({ try: () => fold(fact), catch: (cause) => cause }).pipe(
+          // such as the end of a run whose first message could not be read
+          Effect.catch((cause) =>
+            Effect.logWarning(`message ${fact.seq} is left out of the read model: ${cause}`)
+          ),
+          Effect.andThen(SubscriptionRef.set(position, fact.seq)),
+        );
+      const follow = Effect.suspend(() =>
+        bus.facts({ filter: subjects.all, from: SubscriptionRef.getUnsafe(position) + 1 }).pipe(
+          Stream.runForEach(apply),
+        )
+      );
+      const hear = Effect.all([
+        bus.listen(progressSubject.run("*"), RunProgress).pipe(Stream.runForEach((progress) =>
+          Effect.sync(() => {
+            const entry = runs.get(progress.runId);
+            if (entry) runs.set(progress.runId, { ...entry, progress });
+          })
+        )),
+        bus.listen(progressSubject.dataset("*"), DatasetProgress).pipe(Stream.runForEach((progress) =>
+          Effect.sync(() => {
+            const log = datasets.get(progress.dataset);
+            if (log) datasets.set(log.name, withDatasetProgress(log, progress));
+          })
+        )),
+      ], { concurrency: "unbounded", discard: true });
+      for (const task of [follow, hear]) {
+        yield* task.pipe(
+          Effect.catchCause((cause) => Effect.logWarning("the read model starts over listening", cause)),
+          Effect.repeat(Schedule.spaced("1 second")),
+          Effect.forkScoped,
+        );
+      }
+
+      const reached = (seq: number) =>
+        SubscriptionRef.changes(position).pipe(Stream.takeUntil((at) => at >= seq), Stream.runDrain);
+      const seen = (seq: number) =>
+        reached(seq).pipe(
+          Effect.timeoutOrElse({
+            duration: "5 seconds",
+            orElse: () => Effect.logWarning(`the read model has not seen message ${seq} yet`),
+          }),
+        );
+      const caughtUp = Effect.gen(function* () {
+        const newest = yield* bus.newest(subjects.all);
+        if (!newest) return;
+        // one that can't be read is never seen: then stop waiting when nothing comes any more
+        for (let before = -1; before < SubscriptionRef.getUnsafe(position);) {
+          before = SubscriptionRef.getUnsafe(position);
+          yield* reached(newest.seq).pipe(Effect.timeoutOption("3 seconds"));
+        }
+      });
+      yield* caughtUp;
+
+      const manifests = yield* Cache.makeWith((key: string) => {
+        const ref = JSON.parse(key) as BlobRef;
+        return blobs.get(ref).pipe(Effect.flatMap((bytes) =>
+          Effect.try({
+            try: () => Manifest.parse(JSON.parse(new TextDecoder().decode(bytes))),
+            catch: (cause) =>
+              new BusError({
+                reason: { _tag: "BlobCorrupt", key: ref.key },
+                message: `the blob ${ref.key} is no manifest of a dataset: import it again`,
+                cause,
+              }),
+          })
+        ));
+      }, { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? "1 hour" : "1 second" });
+      const manifest = (ref: BlobRef) => Cache.get(manifests, JSON.stringify(ref));
+
+      const viewOf = (log: DatasetLog) =>
+        log.end?.event.type !== "dataset.imported"
+          ? Effect.succeed(datasetView(log, null))
+          : manifest(log.end.event.manifest).pipe(
+            Effect.map((manifest) => datasetView(log, manifest)),
+            Effect.catchIf(
+              (error) => error.reason._tag === "BlobMissing" || error.reason._tag === "BlobCorrupt",
+              (error) =>
+                Effect.succeed<DatasetView>({
+                  name: log.name,
+                  state: "failed",
+                  classes: [],
+                  rejected: [],
+                  error: describeFailure(error),
+                }),
+            ),
+          );
+      const runView = ({ view, progress }: Entry): RunView => progress ? withProgress(view, progress) : view;
+
+      return ReadModel.of({
+        runs: Effect.sync(() => [...runs.values()].sort((a, b) => b.seq - a.seq).map(runView)),
+        run: (id) =>
+          Effect.sync(() => {
+            const entry = runs.get(id);
+            return entry && { ...entry, view: runView(entry) };
+          }),
+        datasets: Effect.suspend(() =>
+          Effect.forEach([...datasets.values()].sort((a, b) => a.name < b.name ? -1 : 1), viewOf)
+        ),
+        dataset: (name) =>
+          Effect.suspend(() => {
+            const log = datasets.get(name);
+            return log ? viewOf(log).pipe(Effect.map((view) => ({ log, view }))) : Effect.succeed(undefined);
+          }),
+        manifest,
+        seen,
+      });
+    }),
+  );
+}
