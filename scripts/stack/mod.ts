@@ -1,0 +1,9 @@
+/** NATS and the services of one machine, kept running: used by `subtaxa up`, the demo and the end-to-end tests. */
+export { StackError, type StackReason } from "./error.ts";
+export { isAlive, remember, type Remembered, stopProcess } from "./identity.ts";
+export { sweep } from "./leftovers.ts";
+export { reachLoopbackDirectly } from "./loopback.ts";
+export { readPidFile, type Running, runningOn } from "./pid_file.ts";
+export { root, type ServiceDefinition, servicesOf } from "./services.ts";
+export { type Stack, type StackOptions, startStack } from "./stack.ts";
+export { patience, type Timing } from "./timing.ts";

@@ -1,0 +1,159 @@
+import type { ProcessView } from "@subtaxa/contracts";
+import { Deferred, Effect, type Scope } from "effect";
+import { join, resolve } from "node:path";
+import { ensureNative } from "../setup/mod.ts";
+import { StackError } from "./error.ts";
+import { remember } from "./identity.ts";
+import { guard, takeOver } from "./leftovers.ts";
+import { reachLoopbackDirectly } from "./loopback.ts";
+import { natsServerOnPath, superviseNats } from "./nats.ts";
+import { type Entry, removePidFile, writePidFile } from "./pid_file.ts";
+import { type ServiceDefinition, servicesOf } from "./services.ts";
+import { supervise } from "./supervise.ts";
+import { patience, type Timing } from "./timing.ts";
+
+export interface StackOptions {
+  /** Files of NATS, logs, up.json (`SUBTAXA_DATA`). */
+  readonly dataFolder: string;
+  /** Port of the gateway. Default: `SUBTAXA_PORT`, else 8080; 0 takes a free one. */
+  readonly port?: number;
+  /** A NATS server that runs already. Default: `NATS_URL`; else one is started. */
+  readonly natsUrl?: string;
+  /** More environment for every service. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Hears what happens, a sentence each. Default: nobody. */
+  readonly log?: (line: string) => void;
+  /** Default: one of each. */
+  readonly services?: readonly ServiceDefinition[];
+  readonly timing?: Partial<Timing>;
+}
+
+/** The processes of one machine: NATS and the services. */
+export interface Stack {
+  /** The gateway's address. */
+  readonly url: string;
+  readonly natsUrl: string;
+  /** What runs at present, NATS included when it was started here. */
+  readonly processes: () => readonly ProcessView[];
+  /** Waits until every service answered that it is ready. */
+  readonly ready: Effect.Effect<void, StackError>;
+  /** Fails when a service is given up; never returns otherwise. */
+  readonly failed: Effect.Effect<never, StackError>;
+}
+
+/** The port itself, or a free one for 0, after trying that it can be listened on. */
+const choosePort = (hostname: string, port: number): Effect.Effect<number, StackError> =>
+  Effect.try({
+    try: () => {
+      const listener = Deno.listen({ hostname, port });
+      listener.close();
+      return listener.addr.port;
+    },
+    catch: (cause) =>
+      StackError.of(
+        cause instanceof Deno.errors.AddrInUse
+          ? { _tag: "PortTaken", port }
+          : { _tag: "PortRefused", port, detail: cause instanceof Error ? cause.message : String(cause) },
+      ),
+  });
+
+/** What runs, kept in memory and in up.json. */
+const makeBoard = (dataFolder: string, url: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const supervisor = remember(Deno.pid);
+      const entries = new Map<string, Entry>();
+      let natsUrl = "";
+      const write = () =>
+        writePidFile(dataFolder, { supervisor, url, natsUrl, processes: [...entries.values()] });
+      write();
+      return {
+        show: (view: ProcessView) => {
+          const before = entries.get(view.service);
+          const began = before?.pid === view.pid ? before.began : remember(view.pid).began;
+          entries.set(view.service, { ...view, began });
+          write();
+        },
+        connected: (url: string) => {
+          natsUrl = url;
+          write();
+        },
+        processes: (): readonly ProcessView[] => [...entries.values()].map(({ began: _, ...view }) => view),
+      };
+    }),
+    () => Effect.sync(() => removePidFile(dataFolder)),
+  );
+
+/**
+ * Starts NATS (unless there is one) and the services as processes of their own, and keeps them running until the scope
+ * closes, which drains the services and then ends NATS. Fetches native parts that are missing. If this process is killed,
+ * all that it started ends too.
+ */
+export const startStack = (options: StackOptions): Effect.Effect<Stack, StackError, Scope.Scope> =>
+  Effect.gen(function* () {
+    reachLoopbackDirectly();
+    const { log = () => undefined, services = servicesOf() } = options;
+    const timing = { ...patience, ...options.timing };
+    const dataFolder = resolve(options.dataFolder);
+    const logFolder = join(dataFolder, "logs");
+
+    yield* takeOver(dataFolder, { grace: timing.grace, log });
+    const host = options.env?.SUBTAXA_HOST ?? Deno.env.get("SUBTAXA_HOST") ?? "127.0.0.1";
+    const port = yield* choosePort(host, options.port ?? Number(Deno.env.get("SUBTAXA_PORT") ?? 8080));
+    const address = ["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host;
+    const url = `http://${address}:${port}`;
+    const board = yield* makeBoard(dataFolder, url);
+    yield* guard(dataFolder);
+    yield* Effect.promise(() => Deno.mkdir(logFolder, { recursive: true }));
+
+    const native = yield* ensureNative().pipe(
+      Effect.mapError(({ message }) => StackError.of({ _tag: "SetupFailed", detail: message })),
+    );
+    const natsUrl = options.natsUrl ?? Deno.env.get("NATS_URL") ?? (yield* superviseNats({
+      binary: natsServerOnPath() ?? native.natsServer,
+      folder: join(dataFolder, "nats"),
+      timing,
+      log,
+      show: board.show,
+    }));
+    board.connected(natsUrl);
+
+    const env = {
+      ...options.env,
+      NATS_URL: natsUrl,
+      SUBTAXA_DATA: dataFolder,
+      SUBTAXA_PORT: String(port),
+      SUBTAXA_PROBE_PORT: "0",
+    };
+    const failure = yield* Deferred.make<never, StackError>();
+    const supervised = yield* Effect.forEach(
+      services,
+      (definition) =>
+        Effect.map(Deferred.make<void>(), (ready) => ({ name: definition.name, definition, ready })),
+    );
+    yield* Effect.all(
+      supervised.map(({ definition, ready }) =>
+        supervise(definition, ready, { env, address, logFolder, timing, log, show: board.show }).pipe(
+          Effect.tapError((error) => Deferred.fail(failure, error)),
+        )
+      ),
+      { concurrency: "unbounded", discard: true },
+    ).pipe(Effect.forkScoped);
+
+    const failed = Deferred.await(failure);
+    const ready = Effect.forEach(supervised, ({ ready }) => Deferred.await(ready), { discard: true }).pipe(
+      Effect.raceFirst(failed),
+      Effect.timeoutOrElse({
+        duration: timing.startTimeout,
+        orElse: () =>
+          Effect.fail(StackError.of({
+            _tag: "NotReady",
+            services: board.processes().filter(({ state }) => state !== "ready").map(({ service }) =>
+              service
+            ),
+            seconds: timing.startTimeout / 1000,
+          })),
+      }),
+    );
+    return { url, natsUrl, processes: board.processes, ready, failed };
+  });
