@@ -1,5 +1,7 @@
 import type { Subclass } from "@subtaxa/contracts";
+import type { Random } from "@subtaxa/random";
 import { ModelError } from "./error.ts";
+import { glorotUniform } from "./initial.ts";
 
 /** Names a row of the head: sub-class `id` of class `class`. The id stays with it from epoch to epoch. */
 export type HeadRow = Pick<Subclass, "class" | "id">;
@@ -24,8 +26,7 @@ export interface Head {
 }
 
 export interface FollowOptions {
-  /** Standard normal numbers. */
-  readonly normal: () => number;
+  readonly random: Random;
   /** Standard deviation of the noise on a new row, as a share of the root mean square of its parent's row. */
   readonly noise?: number;
 }
@@ -41,11 +42,11 @@ const rootMeanSquare = (values: Float32Array) =>
 const massOf = (rows: readonly HeadRow[], bias: Float32Array, classIndex: number) =>
   rows.reduce((sum, row, r) => row.class === classIndex ? sum + Math.exp(bias[r]!) : sum, 0);
 
-/** A head with small random rows (Glorot uniform) and no bias. `uniform` gives numbers in [0, 1). */
-export const newHead = (rows: readonly HeadRow[], width: number, uniform: () => number): Head => {
-  const limit = Math.sqrt(6 / (width + rows.length));
+/** A head with small random rows and no bias. */
+export const newHead = (rows: readonly HeadRow[], width: number, random: Random): Head => {
   const kernel = zeros(rows.length * width);
-  kernel.value.forEach((_, i) => kernel.value[i] = (2 * uniform() - 1) * limit);
+  const initial = glorotUniform(width, rows.length);
+  kernel.value.forEach((_, i) => kernel.value[i] = initial(random));
   return { rows, width, kernel, bias: zeros(rows.length), steps: new Int32Array(rows.length) };
 };
 
@@ -65,7 +66,7 @@ export const newHead = (rows: readonly HeadRow[], width: number, uniform: () => 
 export const followLabels = (
   head: Head,
   subclasses: readonly Subclass[],
-  { normal, noise = 0.01 }: FollowOptions,
+  { random, noise = 0.01 }: FollowOptions,
 ): Head => {
   const rowOf = new Map(head.rows.map((row, r) => [key(row), r]));
   const sources = subclasses.map((subclass) => {
@@ -100,7 +101,7 @@ export const followLabels = (
       steps[row] = head.steps[source]!;
     } else if (noise > 0) {
       const scale = noise * rootMeanSquare(parent);
-      for (let i = to; i < to + width; i++) kernel.value[i]! += scale * normal();
+      for (let i = to; i < to + width; i++) kernel.value[i]! += scale * random.normal();
     }
   });
 

@@ -1,8 +1,4 @@
-/** A stream of random numbers: `uniform` in [0, 1), `normal` with mean 0 and variance 1. */
-export interface Random {
-  uniform(): number;
-  normal(): number;
-}
+import type { Random } from "@subtaxa/random";
 
 /** Fills a new tensor, value by value. */
 export type Initial = (random: Random) => number;
@@ -14,4 +10,4 @@ export const heNormal = (fanIn: number): Initial => (random) => Math.sqrt(2 / fa
 
 /** Glorot & Bengio 2010, for layers without a ReLU after them. */
 export const glorotUniform = (fanIn: number, fanOut: number): Initial => (random) =>
-  (2 * random.uniform() - 1) * Math.sqrt(6 / (fanIn + fanOut));
+  (2 * random.next() - 1) * Math.sqrt(6 / (fanIn + fanOut));

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor1D, Tensor4D } from "@tensorflow/tfjs";
+import type { Random } from "@subtaxa/random";
 import { batchNormWith, fusedBatchNorm, tf } from "@subtaxa/tensorflow";
-import type { Random } from "./initial.ts";
 import type { Scope } from "./layers.ts";
 import type { Weights } from "./safetensors.ts";
 
@@ -14,12 +14,12 @@ const get = <T>(tensors: Named<T>, name: string): T => {
   return tensor;
 };
 
-/** Creates every parameter that the network asks for. `randomFor` gives each its own stream, whatever the others are. */
-export const creating = (randomFor: (name: string) => Random) => {
+/** Creates every parameter that the network asks for; the nth has the random stream `randomFor(n)` to itself. */
+export const creating = (randomFor: (index: number) => Random) => {
   const parameters = new Map<string, Values>();
   const scope: Scope = {
     parameter: (name, shape, initial) => {
-      const random = randomFor(name);
+      const random = randomFor(parameters.size);
       const length = shape.reduce((product, side) => product * side, 1);
       const values = Float32Array.from({ length }, () => initial(random));
       parameters.set(name, { shape, values });
