@@ -1,0 +1,113 @@
+import type { Manifest, ManifestImage } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { inflate } from "node:zlib";
+import type { Images } from "./batch.ts";
+import { readImages, writeImages } from "./cache.ts";
+import { DatasetError, detailOf } from "./error.ts";
+import { areaSquare } from "./resample.ts";
+
+export interface LoadOptions {
+  readonly manifest: Manifest;
+  /** Hash of the manifest's blob: with the size, the name of the cached result. */
+  readonly manifestSha256: string;
+  /** Path of the shard at an index of `manifest.shards`. */
+  readonly shardFiles: (shard: number) => string;
+  /** Side in pixels to which all images are area-averaged. */
+  readonly imageSize: number;
+  /** Where the result is kept for the next time; made if it isn't there. */
+  readonly cacheFolder: string;
+}
+
+/**
+ * All images of a dataset at one size, in the manifest's order; grey ones are repeated to three channels if some image
+ * is RGB. From the second time on they come from a file in `cacheFolder`, which several processes may share; a damaged
+ * one is made anew.
+ */
+export const loadImages = (options: LoadOptions): Effect.Effect<Images, DatasetError> =>
+  Effect.gen(function* () {
+    const { manifest, imageSize } = options;
+    const images = {
+      side: imageSize,
+      channels: manifest.images.some((image) => image.channels === 3) ? 3 as const : 1 as const,
+      count: manifest.images.length,
+    };
+    const file = join(options.cacheFolder, `images-${options.manifestSha256}-${imageSize}`);
+    const cached = yield* readImages(file, images);
+    if (cached) return cached;
+    const pixels = yield* assemble(options, images);
+    yield* writeImages(file, { ...images, pixels });
+    return { ...images, pixels };
+  });
+
+const assemble = (
+  { manifest, shardFiles }: LoadOptions,
+  { side, channels, count }: Omit<Images, "pixels">,
+): Effect.Effect<Uint8Array, DatasetError> =>
+  Effect.gen(function* () {
+    const size = side * side * channels;
+    const pixels = new Uint8Array(count * size);
+    const inShard = manifest.shards.map((): number[] => []);
+    for (const [index, image] of manifest.images.entries()) inShard[image.shard]?.push(index);
+    const unpack = (shard: number) =>
+      Effect.map(inflateShard(manifest, shard, shardFiles(shard)), (raw) => {
+        for (const index of inShard[shard]!) {
+          pixels.set(resized(raw, manifest.images[index]!, side, channels), index * size);
+        }
+      });
+    // One is inflated while the images of another are resized.
+    yield* Effect.forEach(manifest.shards.keys(), unpack, { concurrency: 2, discard: true });
+    return pixels;
+  });
+
+const inflateAsync = promisify(inflate);
+
+const inflateShard = (
+  manifest: Manifest,
+  shard: number,
+  path: string,
+): Effect.Effect<Uint8Array, DatasetError> => {
+  const { key, sha256 } = manifest.shards[shard]!;
+  const corrupt = (what: string, cause?: unknown) =>
+    new DatasetError({
+      reason: { _tag: "ShardCorrupt", shard, key },
+      message: `shard ${shard} (${key}) of dataset ${manifest.name} ${what}: import the dataset again`,
+      cause,
+    });
+  const needed = manifest.images.reduce(
+    (end, image) => image.shard === shard ? Math.max(end, endOf(image)) : end,
+    0,
+  );
+  return Effect.gen(function* () {
+    const bytes = yield* Effect.tryPromise({
+      try: () => Deno.readFile(path),
+      catch: (cause) => corrupt(`can't be read: ${detailOf(cause)}`, cause),
+    });
+    if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
+      return yield* corrupt("is not what was imported: its hash differs");
+    }
+    const raw = yield* Effect.tryPromise({
+      try: () => inflateAsync(bytes),
+      catch: (cause) => corrupt(`can't be inflated: ${detailOf(cause)}`, cause),
+    });
+    if (raw.length < needed) return yield* corrupt("is shorter than its manifest says");
+    return raw;
+  });
+};
+
+const endOf = ({ offset, side, channels }: ManifestImage): number => offset + side * side * channels;
+
+const resized = (raw: Uint8Array, image: ManifestImage, side: number, channels: 1 | 3): Uint8Array => {
+  const data = raw.subarray(image.offset, endOf(image));
+  const square = { width: image.side, height: image.side, channels: image.channels, data };
+  const pixels = image.side === side ? data : areaSquare(square, side);
+  return image.channels < channels ? repeated(pixels) : pixels;
+};
+
+const repeated = (grey: Uint8Array): Uint8Array => {
+  const rgb = new Uint8Array(3 * grey.length);
+  for (let i = 0; i < rgb.length; i++) rgb[i] = grey[Math.floor(i / 3)]!;
+  return rgb;
+};
