@@ -106,12 +106,9 @@ export const installWheels = (options: {
     const { folder, pins, python, fetchWheel, report } = options;
     const partial = `${folder}.partial`;
     const unpacked = join(partial, "unpacked");
-    const marks = join(partial, "marks");
+    const marks = join(unpacked, ".wheels");
     const downloads = join(partial, "downloads");
-    yield* onDisk(partial, async () => {
-      await Deno.mkdir(unpacked, { recursive: true });
-      await Deno.mkdir(marks, { recursive: true });
-    });
+    yield* onDisk(partial, () => Deno.mkdir(marks, { recursive: true }));
     const missing = pins.filter((pin) => !existsSync(join(marks, pin.sha256)));
     yield* requireSpace(partial, spaceFor(missing));
     for (const pin of missing) {

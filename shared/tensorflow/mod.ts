@@ -3,6 +3,7 @@ export {
   currentPlatform,
   type Flavour,
   gpuBuild,
+  NATS_SERVER_VERSION,
   natsServerPath,
   type Platform,
   subtaxaHome,
