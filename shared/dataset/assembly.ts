@@ -1,4 +1,4 @@
-import { type BlobRef, type Manifest, type ManifestImage, type Rejected } from "@subtaxa/contracts";
+import type { BlobRef, Manifest, ManifestImage, Rejected } from "@subtaxa/contracts";
 import type { Image } from "./resample.ts";
 import type { Candidate } from "./walk.ts";
 

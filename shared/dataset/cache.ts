@@ -40,12 +40,13 @@ export const readImages = (
   Effect.tryPromise({
     try: async () => {
       using file = await Deno.open(path);
-      const header = new Uint8Array(headerBytes);
-      const pixels = new Uint8Array(expected.side ** 2 * expected.channels * expected.count);
+      const length = expected.side ** 2 * expected.channels * expected.count;
       const { size } = await file.stat();
-      if (size !== headerBytes + pixels.length) throw new Error(`has ${size} bytes`);
+      if (size !== headerBytes + length) throw new Error(`it has ${size} bytes`);
+      const header = new Uint8Array(headerBytes);
+      const pixels = new Uint8Array(length);
       for (const buffer of [header, ...pieces(pixels)]) await fill(file, buffer);
-      if (!equal(header, headerOf(expected, hashOf(pixels)))) throw new Error("does not match its hash");
+      if (!equal(header, headerOf(expected, hashOf(pixels)))) throw new Error("it does not match its hash");
       return { ...expected, pixels };
     },
     catch: (cause) => cause,
@@ -60,7 +61,7 @@ export const readImages = (
 const fill = async (file: Deno.FsFile, buffer: Uint8Array): Promise<void> => {
   for (let at = 0; at < buffer.length;) {
     const read = await file.read(buffer.subarray(at));
-    if (read === null) throw new Error("ends too early");
+    if (read === null) throw new Error("it ends too early");
     at += read;
   }
 };

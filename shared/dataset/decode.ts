@@ -1,7 +1,7 @@
 import { JsColorType, Transformer } from "@napi-rs/image";
 import sharp from "sharp";
 import { detailOf } from "./error.ts";
-import { checkHeader, type Format, formatOf, hasExif } from "./format.ts";
+import { checkHeader, formatOf, hasExif } from "./format.ts";
 import { maxPixels, Unusable } from "./unusable.ts";
 
 /** Decoded samples, rows from the top, channels interleaved: grey, grey + alpha, RGB or RGBA; 8 or 16 bit. */

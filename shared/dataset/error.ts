@@ -13,7 +13,8 @@ export type DatasetReason =
   /** A file of this program's own can't be written: disk full, no permission. */
   | { readonly _tag: "Storage"; readonly path: string }
   /** A shard is missing, or is not what the manifest says. */
-  | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string };
+  | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string }
+  | { readonly _tag: "ManifestInvalid"; readonly source: string };
 
 /** Whatever makes a whole dataset unusable; single files that can't be used are `Rejected`, not errors. */
 export class DatasetError extends Data.TaggedError("DatasetError")<{

@@ -62,6 +62,28 @@ const assemble = (
     return pixels;
   });
 
+/** An image as it was imported: a padded square, interleaved 8-bit pixels. */
+export type Original = Omit<Images, "count">;
+
+/** Some images at their imported size, by index: for showing, not for training. Only the shards that hold them are read. */
+export const loadOriginals = (
+  { manifest, shardFiles }: Pick<LoadOptions, "manifest" | "shardFiles">,
+  indices: Iterable<number>,
+): Effect.Effect<ReadonlyMap<number, Original>, DatasetError> =>
+  Effect.gen(function* () {
+    const wanted = [...indices].map((index) => ({ index, image: manifest.images[index]! }));
+    const found = new Map<number, Original>();
+    for (const shard of new Set(wanted.map(({ image }) => image.shard))) {
+      const raw = yield* inflateShard(manifest, shard, shardFiles(shard));
+      for (const { index, image } of wanted) {
+        if (image.shard !== shard) continue;
+        const { side, channels } = image;
+        found.set(index, { side, channels, pixels: raw.slice(image.offset, endOf(image)) });
+      }
+    }
+    return found;
+  });
+
 const inflateAsync = promisify(inflate);
 
 const inflateShard = (

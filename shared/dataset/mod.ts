@@ -2,5 +2,6 @@
 export { type Augmentation, batch, type Images } from "./batch.ts";
 export { DatasetError, type DatasetReason } from "./error.ts";
 export { type Imported, importFolder, type ImportOptions } from "./import.ts";
-export { loadImages, type LoadOptions } from "./load.ts";
+export { type DatasetFiles, datasetFiles, parseManifest, readManifest } from "./files.ts";
+export { loadImages, type LoadOptions, loadOriginals } from "./load.ts";
 export { type Split, split } from "./split.ts";

@@ -1,0 +1,41 @@
+import { Blobs, type BusError } from "@subtaxa/bus";
+import { type BlobRef, Manifest } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { DatasetError } from "./error.ts";
+
+/** Where a dataset's parts lie on this machine; a worker thread opens them. */
+export interface DatasetFiles {
+  readonly manifestFile: string;
+  /** In the order of `manifest.shards`. */
+  readonly shardFiles: readonly string[];
+}
+
+/** Reads a manifest from the blob store. */
+export const readManifest = (ref: BlobRef): Effect.Effect<Manifest, BusError | DatasetError, Blobs> =>
+  Effect.gen(function* () {
+    const bytes = yield* (yield* Blobs).get(ref);
+    return yield* parseManifest(bytes, ref.key);
+  });
+
+/** Parses a manifest's bytes; `source` names them in the error. */
+export const parseManifest = (bytes: Uint8Array, source: string): Effect.Effect<Manifest, DatasetError> =>
+  Effect.try({
+    try: () => Manifest.parse(JSON.parse(new TextDecoder().decode(bytes))),
+    catch: (cause) =>
+      new DatasetError({
+        reason: { _tag: "ManifestInvalid", source },
+        message: `${source} is no dataset manifest of this version: import the dataset again`,
+        cause,
+      }),
+  });
+
+/** Brings a dataset's manifest and shards into the local cache. */
+export const datasetFiles = (ref: BlobRef): Effect.Effect<DatasetFiles, BusError | DatasetError, Blobs> =>
+  Effect.gen(function* () {
+    const blobs = yield* Blobs;
+    const { shards } = yield* readManifest(ref);
+    return {
+      manifestFile: yield* blobs.file(ref),
+      shardFiles: yield* Effect.forEach(shards, blobs.file, { concurrency: 4 }),
+    };
+  });
