@@ -3,7 +3,7 @@ import type { BlobRef } from "@subtaxa/contracts";
 import { Config, Context, Effect, Layer } from "effect";
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
@@ -22,6 +22,15 @@ const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number
     bytes += chunk.length;
   }
   return { sha256: hash.digest("hex"), bytes };
+};
+
+/** Files that a killed process left unfinished. Neighbours share the folder, so only what is a day old goes. */
+const removeAbandoned = async (folder: string) => {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity })); // Infinity: a neighbour was quicker
+    if (Date.now() - mtimeMs > 24 * 3_600_000) await rm(path, { recursive: true, force: true });
+  }
 };
 
 /**
@@ -56,6 +65,7 @@ export class Blobs extends Context.Service<Blobs, {
         () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
       );
       const verified = new Set<string>();
+      yield* Effect.promise(() => removeAbandoned(join(cacheFolder, "incoming")));
 
       const onDisk = <A>(path: string, call: () => Promise<A>) =>
         Effect.tryPromise({
