@@ -9,7 +9,7 @@ export type ClusteringReason =
 const sentence = (reason: ClusteringReason): string => {
   switch (reason._tag) {
     case "NotFinite":
-      return `row ${reason.row} of the embeddings holds a value that is not finite: the training has diverged, or the features are damaged`;
+      return `row ${reason.row} of the embeddings is not finite: the training has diverged (try a lower learning rate)`;
     case "Shape":
       return `${reason.values} values are not rows of ${reason.dimension} dimensions`;
     case "Classes":

@@ -1,10 +1,10 @@
 /**
  * Information criteria for the number of clusters (Pelleg & Moore 2000, section 3.2), larger is better.
  *
- * A partition is scored as a mixture of K spherical Gaussians that share one variance, with each of the R points drawn
- * from its own cluster. The maximum-likelihood figures are those of the partition: weights R_k / R, centres, and the
- * per-dimension variance σ² = SSE / (M · (R − K)), unbiased as in the source. Free parameters: K − 1 weights, K · M coordinates, one
- * variance: p = K · (M + 1). The penalty is counted once.
+ * A partition is scored as a mixture of K spherical Gaussians that share one variance, with each of the R
+ * points drawn from its own cluster. The maximum-likelihood figures are those of the partition: weights R_k /
+ * R, centres, and the per-dimension variance σ² = SSE / (M · (R − K)), unbiased as in the source. Free
+ * parameters: K − 1 weights, K · M coordinates, one variance: p = K · (M + 1). The penalty is counted once.
  */
 
 export interface Partition {
@@ -25,8 +25,8 @@ const rowsOf = ({ sizes }: Partition) => {
 };
 
 /**
- * Log-likelihood of the partition, in nats. Infinity when the clusters have no spread at all; −Infinity when no
- * degree of freedom is left to estimate it (as many clusters as points, or more).
+ * Log-likelihood of the partition, in nats. Infinity when the clusters have no spread at all; −Infinity when
+ * no degree of freedom is left to estimate it (as many clusters as points, or more).
  */
 export const logLikelihood = (partition: Partition): number => {
   const { sizes, sse, dimension } = partition;

@@ -101,6 +101,54 @@
       (local.set $rows (i32.add (local.get $r3) (local.get $bytes)))
       (br_if $four (local.tee $count (i32.sub (local.get $count) (i32.const 4))))))
 
+  ;; matrix += Σ row · rowᵀ over `count` rows (a multiple of 4). The matrix is float32, as wide as a row (a multiple of 16
+  ;; floats), and only its upper triangle is meant: of what lies below the diagonal, some is not written.
+  (func (export "scatter") (param $rows i32) (param $count i32) (param $bytes i32) (param $matrix i32)
+    (local $r1 i32) (local $r2 i32) (local $r3 i32) (local $i i32) (local $j i32) (local $m i32)
+    (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
+    (local $b0 v128) (local $b1 v128) (local $b2 v128) (local $b3 v128)
+    (local $x0 v128) (local $x1 v128) (local $x2 v128) (local $x3 v128)
+    (if (i32.eqz (local.get $count)) (then (return)))
+    (loop $four
+      (local.set $r1 (i32.add (local.get $rows) (local.get $bytes)))
+      (local.set $r2 (i32.add (local.get $r1) (local.get $bytes)))
+      (local.set $r3 (i32.add (local.get $r2) (local.get $bytes)))
+      (local.set $i (i32.const 0))
+      (local.set $m (local.get $matrix))
+      ;; Two rows of the matrix at a time: i and i + 1, of which `m` is the first.
+      (loop $pair
+        (local.set $a0 (v128.load32_splat (i32.add (local.get $rows) (local.get $i))))
+        (local.set $a1 (v128.load32_splat (i32.add (local.get $r1) (local.get $i))))
+        (local.set $a2 (v128.load32_splat (i32.add (local.get $r2) (local.get $i))))
+        (local.set $a3 (v128.load32_splat (i32.add (local.get $r3) (local.get $i))))
+        (local.set $b0 (v128.load32_splat offset=4 (i32.add (local.get $rows) (local.get $i))))
+        (local.set $b1 (v128.load32_splat offset=4 (i32.add (local.get $r1) (local.get $i))))
+        (local.set $b2 (v128.load32_splat offset=4 (i32.add (local.get $r2) (local.get $i))))
+        (local.set $b3 (v128.load32_splat offset=4 (i32.add (local.get $r3) (local.get $i))))
+        (local.set $j (i32.and (local.get $i) (i32.const -16)))
+        (loop $next
+          (local.set $x0 (v128.load (i32.add (local.get $rows) (local.get $j))))
+          (local.set $x1 (v128.load (i32.add (local.get $r1) (local.get $j))))
+          (local.set $x2 (v128.load (i32.add (local.get $r2) (local.get $j))))
+          (local.set $x3 (v128.load (i32.add (local.get $r3) (local.get $j))))
+          (v128.store (i32.add (local.get $m) (local.get $j))
+            (f32x4.add (v128.load (i32.add (local.get $m) (local.get $j)))
+              (f32x4.add
+                (f32x4.add (f32x4.mul (local.get $a0) (local.get $x0)) (f32x4.mul (local.get $a1) (local.get $x1)))
+                (f32x4.add (f32x4.mul (local.get $a2) (local.get $x2)) (f32x4.mul (local.get $a3) (local.get $x3))))))
+          (v128.store (i32.add (i32.add (local.get $m) (local.get $bytes)) (local.get $j))
+            (f32x4.add (v128.load (i32.add (i32.add (local.get $m) (local.get $bytes)) (local.get $j)))
+              (f32x4.add
+                (f32x4.add (f32x4.mul (local.get $b0) (local.get $x0)) (f32x4.mul (local.get $b1) (local.get $x1)))
+                (f32x4.add (f32x4.mul (local.get $b2) (local.get $x2)) (f32x4.mul (local.get $b3) (local.get $x3))))))
+          (br_if $next
+            (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $bytes))))
+        (local.set $m (i32.add (local.get $m) (i32.shl (local.get $bytes) (i32.const 1))))
+        (br_if $pair
+          (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (local.get $bytes))))
+      (local.set $rows (i32.add (local.get $r3) (local.get $bytes)))
+      (br_if $four (local.tee $count (i32.sub (local.get $count) (i32.const 4))))))
+
   ;; sum += weight · row, where `sum` is float64 (twice `bytes` long) and the row float32.
   (func (export "accumulate") (param $sum i32) (param $row i32) (param $bytes i32) (param $weight f64)
     (local $end i32) (local $w v128) (local $v v128)

@@ -1,8 +1,11 @@
+import type { Random } from "@subtaxa/random";
+import { type Frame, frameOf } from "./frame.ts";
 import { Attempt, lloyd } from "./lloyd.ts";
+import { reserve } from "./memory.ts";
 import type { Points } from "./points.ts";
-import type { Random } from "./random.ts";
+import { effectiveDimension, principalAxes, scatterSize } from "./scatter.ts";
 import { seedCentres } from "./seeding.ts";
-import { Workspace } from "./workspace.ts";
+import { strideOf, Workspace } from "./workspace.ts";
 
 export interface KMeansSettings {
   readonly random: Random;
@@ -12,13 +15,11 @@ export interface KMeansSettings {
   readonly maxIterations?: number;
 }
 
-const DEFAULT_RESTARTS = 3;
-const DEFAULT_MAX_ITERATIONS = 100;
-/** Lloyd's iterations after which attempts are compared. */
-const EXPLORATION = 5;
-
 export interface KMeansResult {
-  /** As many as were asked for, or fewer: one per different point at most. None of them is empty. */
+  /**
+   * As many as were asked for, or fewer where there are fewer different points. None is empty, unless there
+   * is no point.
+   */
   readonly clusters: number;
   /** Cluster of every row, 0 … clusters − 1. */
   readonly assignments: Int32Array;
@@ -35,67 +36,88 @@ export interface KMeansResult {
   readonly converged: boolean;
 }
 
-/** K-Means: greedy k-means++ seeds, Lloyd's iterations, the best of several restarts. Same random stream, same result. */
-export const kMeans = (points: Points, k: number, settings: KMeansSettings): KMeansResult => {
-  const search = new KMeansSearch(points, k);
-  return search.resultOf(search.solve(k, settings));
-};
+const DEFAULT_RESTARTS = 4;
+const DEFAULT_MAX_ITERATIONS = 30;
+/** Principal axes along which the search begins: what the kernels take in one step. */
+const AXES = 16;
+/** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
+const EXPLORATION = 20;
 
-/** A result whose centres are still in the workspace's frame, to be put back there for the next k. */
-export interface Solution extends Omit<KMeansResult, "centres"> {
-  readonly savedCentres: Float32Array;
-}
+/** K-Means for one k ≥ 1. Same points, settings and random stream: same result. */
+export const kMeans = (points: Points, k: number, settings: KMeansSettings): KMeansResult =>
+  new KMeansSearch(points, k, settings).solve(k);
 
-/** K-Means on one class for one k after another. Valid until the next one is made (see `Workspace`). */
+/**
+ * K-Means on one class for one k after another. In many dimensions a single point is a poor guess at a
+ * centre: its own noise keeps it far from all others, and Lloyd's algorithm ends in a poor optimum. So the
+ * search begins along the principal axes, which hold the differences between the best k centres and little of
+ * the noise (Ding & He 2004): greedy k-means++ seeds and Lloyd's iterations, several times over. The best
+ * attempt is where Lloyd's algorithm on the points themselves starts. Valid until the kernels' memory is laid
+ * out anew.
+ */
 export class KMeansSearch {
-  private readonly space: Workspace;
+  readonly effectiveDimension: number;
+  private readonly frame: Frame;
+  private readonly full: Workspace;
+  private readonly reduced: Workspace;
   private readonly attempt: Attempt;
 
   /** `slots`: the largest k. */
-  constructor(points: Points, slots: number) {
-    this.space = new Workspace(points, slots);
-    this.attempt = new Attempt(points.rows, slots);
+  constructor(points: Points, slots: number, private readonly settings: KMeansSettings) {
+    const { values, rows, dimension } = points;
+    const axes = Math.max(AXES, slots);
+    const reducedAt = Workspace.size(rows, dimension, slots);
+    const scatterAt = reducedAt + Workspace.size(rows, axes, slots);
+    reserve(scatterAt + scatterSize(strideOf(dimension)));
+    this.frame = frameOf(points);
+    this.full = new Workspace({ values, rows, dimension, ...this.frame }, slots);
+    const scatter = this.full.scatter(scatterAt);
+    this.effectiveDimension = effectiveDimension(scatter);
+    const projected = this.full.project(principalAxes(scatter, axes, settings.random));
+    this.reduced = new Workspace({ values: projected, rows, dimension: axes }, slots, reducedAt);
+    this.attempt = new Attempt(rows, slots);
   }
 
-  /**
-   * Most of what Lloyd's algorithm gains it gains at once, so the attempts stop after a few iterations and only the
-   * best goes on to the end. With `from`, one attempt starts from the centres of that solution and seeds only those that are missing.
-   */
-  solve(k: number, settings: KMeansSettings, from?: Solution): Solution {
-    const { random, restarts = DEFAULT_RESTARTS, maxIterations = DEFAULT_MAX_ITERATIONS } = settings;
-    let best = this.try(k, random, EXPLORATION, from);
-    for (let restart = 1; restart < restarts && k > 1; restart++) {
-      const solution = this.try(k, random, EXPLORATION);
-      if (solution.sse < best.sse) best = solution;
-    }
-    if (best.converged) return best;
-    const last = this.try(k, random, maxIterations, best);
-    return { ...last, iterations: best.iterations + last.iterations };
-  }
+  solve(k: number): KMeansResult {
+    const { full, attempt, settings: { maxIterations = DEFAULT_MAX_ITERATIONS } } = this;
+    const { mean, scale } = this.frame;
+    const start = this.explore(k);
+    attempt.begin(start.clusters, start.assignments);
+    const { iterations, converged } = lloyd(full, attempt, maxIterations);
 
-  resultOf({ savedCentres, ...solution }: Solution): KMeansResult {
-    return { ...solution, centres: this.space.centresOf(savedCentres) };
-  }
-
-  private try(k: number, random: Random, maxIterations: number, from?: Solution): Solution {
-    const { space, attempt } = this;
-    const { scale } = space.frame;
-    if (from) space.restoreCentres(from.savedCentres);
-    seedCentres(space, attempt, k, from?.clusters ?? 0, random);
-    const { iterations, converged } = lloyd(space, attempt, maxIterations);
-
-    const assignments = attempt.assignments.slice();
-    const distances = new Float32Array(space.rows);
+    const distances = new Float32Array(full.rows);
     let sse = 0;
-    for (let i = 0; i < space.rows; i++) {
-      const distance = space.distance(i, assignments[i]!);
+    for (let i = 0; i < full.rows; i++) {
+      const distance = full.distance(i, attempt.assignments[i]!);
       distances[i] = Math.sqrt(distance) / scale;
       sse += distance;
     }
-    sse /= scale ** 2;
     const { clusters } = attempt;
-    const sizes = attempt.counts.slice(0, clusters);
-    const savedCentres = space.saveCentres(clusters);
-    return { clusters, assignments, sizes, sse, distances, iterations, converged, savedCentres };
+    return {
+      clusters,
+      assignments: attempt.assignments.slice(),
+      sizes: attempt.counts.slice(0, clusters),
+      centres: full.copyCentres(clusters).map((value, i) => value / scale + mean[i % full.dimension]!),
+      sse: sse / scale ** 2,
+      distances,
+      iterations,
+      converged,
+    };
+  }
+
+  private explore(k: number) {
+    const { reduced, attempt, settings: { random, restarts = DEFAULT_RESTARTS } } = this;
+    let best = { clusters: 0, assignments: attempt.assignments, sse: Infinity };
+    for (let restart = 0; restart < restarts; restart++) {
+      seedCentres(reduced, attempt, k, random);
+      lloyd(reduced, attempt, EXPLORATION);
+      let sse = 0;
+      for (let i = 0; i < reduced.rows; i++) sse += reduced.distance(i, attempt.assignments[i]!);
+      if (sse < best.sse) {
+        best = { clusters: attempt.clusters, assignments: attempt.assignments.slice(), sse };
+      }
+      if (k === 1) break;
+    }
+    return best;
   }
 }

@@ -1,6 +1,6 @@
 import type { Workspace } from "./workspace.ts";
 
-/** One attempt's state; its buffers serve all attempts at one class. Distances are Euclidean, in the workspace's frame. */
+/** One attempt's state, whose buffers serve all attempts at one class. Bounds are Euclidean, not squared. */
 export class Attempt {
   clusters = 0;
   readonly assignments: Int32Array;
@@ -25,12 +25,20 @@ export class Attempt {
     this.nearest = new Float32Array(padded);
     this.best = new Float32Array(padded);
   }
+
+  /** Starts from an assignment of which nothing else is known. */
+  begin(clusters: number, assignments: Int32Array): void {
+    this.clusters = clusters;
+    this.assignments.set(assignments);
+    this.upper.fill(Infinity);
+    this.lower.fill(0);
+  }
 }
 
 /**
- * Lloyd's algorithm from seeded centres until no point changes its cluster. Distances that the triangle inequality makes needless are
- * skipped: Elkan 2003 without the distances between centres, which in many dimensions cost less than they save
- * (Newling & Fleuret 2016, "simplified Elkan"). The result is Lloyd's.
+ * Lloyd's algorithm from the attempt's assignment until no point changes its cluster. Distances that the
+ * triangle inequality makes needless are skipped, with one lower bound per point and centre ("simplified
+ * Elkan", Newling & Fleuret 2016). The result is Lloyd's, and the centres are the means of their points.
  */
 export const lloyd = (space: Workspace, attempt: Attempt, maxIterations: number) => {
   const { assignments, counts } = attempt;

@@ -1,6 +1,6 @@
 /**
- * A copy of a row-major matrix with every row divided by its Euclidean norm, as in DeepCluster (Caron et al. 2018,
- * section 4.1). A row of zeros stays; a row that is not finite stays so.
+ * A copy of a row-major matrix with every row divided by its Euclidean norm, as in DeepCluster (Caron et al.
+ * 2018, section 4.1). A row of zeros stays; a row that is not finite stays so.
  */
 export const normaliseRows = (values: Float32Array, dimension: number): Float32Array => {
   const normalised = new Float32Array(values.length);

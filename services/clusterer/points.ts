@@ -9,7 +9,10 @@ export class Points {
     readonly dimension: number,
   ) {}
 
-  /** Takes `values` as they are (no copy). Fails when they are not whole rows, or name the first row that is not finite. */
+  /**
+   * Takes `values` as they are, without a copy. Fails when they are not whole rows; names the first row that
+   * is not finite.
+   */
   static of(values: Float32Array, dimension: number): Result.Result<Points, ClusteringError> {
     const rows = values.length / dimension;
     if (!Number.isInteger(dimension) || dimension < 1 || !Number.isInteger(rows)) {
@@ -25,7 +28,11 @@ export class Points {
 }
 
 /** Copies the given rows of a row-major matrix, in the given order. */
-export const selectRows = (values: Float32Array, dimension: number, rows: ArrayLike<number>): Float32Array => {
+export const selectRows = (
+  values: Float32Array,
+  dimension: number,
+  rows: ArrayLike<number>,
+): Float32Array => {
   const selected = new Float32Array(rows.length * dimension);
   for (let i = 0; i < rows.length; i++) {
     const start = rows[i]! * dimension;

@@ -1,31 +1,25 @@
+import type { Random } from "@subtaxa/random";
 import type { Attempt } from "./lloyd.ts";
-import type { Random } from "./random.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
- * k-means++ (Arthur & Vassilvitskii 2007), greedy as its authors advise in section 5: a new centre is a point drawn with a
- * chance in proportion to its squared distance to the nearest centre there is, the best of 2 + ⌊ln k⌋ draws. The first `kept`
- * centres of the workspace stay. Leaves every point with its nearest centre, and fewer than `k` centres when
- * there are fewer different points.
+ * k-means++ (Arthur & Vassilvitskii 2007), greedy: the next centre is a point drawn with a chance in
+ * proportion to its squared distance to the nearest centre so far, the best of 2 + ⌊ln k⌋ draws. Leaves every
+ * point with its nearest centre, and fewer than `k` centres when there are fewer different points.
  */
-export const seedCentres = (
-  space: Workspace,
-  attempt: Attempt,
-  k: number,
-  kept: number,
-  random: Random,
-): void => {
+export const seedCentres = (space: Workspace, attempt: Attempt, k: number, random: Random): void => {
   const { rows } = space;
-  const { nearest, best, assignments } = attempt;
+  const { nearest, best, assignments, upper, lower, slots } = attempt;
   const draws = 2 + Math.floor(Math.log(k));
   attempt.clusters = 0;
   nearest.fill(Infinity);
 
-  const accept = (distances: Float32Array) => {
+  const accept = (row: number, distances: Float32Array) => {
     const slot = attempt.clusters++;
+    space.placeCentreAtRow(slot, row);
     for (let i = 0; i < rows; i++) {
       const distance = distances[i]!;
-      attempt.lower[i * attempt.slots + slot] = Math.sqrt(distance);
+      lower[i * slots + slot] = Math.sqrt(distance);
       if (distance < nearest[i]!) {
         nearest[i] = distance;
         assignments[i] = slot;
@@ -33,12 +27,8 @@ export const seedCentres = (
     }
   };
 
-  for (let slot = 0; slot < kept; slot++) accept(space.distancesToCentre(slot));
-  if (kept === 0) {
-    const row = Math.floor(random() * rows);
-    space.placeCentreAtRow(0, row);
-    accept(space.distancesToRow(row));
-  }
+  const first = Math.floor(random.next() * rows);
+  accept(first, space.distancesToRow(first));
   while (attempt.clusters < k) {
     let total = 0;
     for (let i = 0; i < rows; i++) total += nearest[i]!;
@@ -46,7 +36,7 @@ export const seedCentres = (
     let bestRow = 0;
     let bestRemaining = Infinity;
     for (let draw = 0; draw < draws; draw++) {
-      const row = drawRow(nearest, rows, total * random());
+      const row = drawRow(nearest, rows, total * random.next());
       const distances = space.distancesToRow(row);
       let remaining = 0;
       for (let i = 0; i < rows; i++) remaining += Math.min(nearest[i]!, distances[i]!);
@@ -56,10 +46,9 @@ export const seedCentres = (
         best.set(distances);
       }
     }
-    space.placeCentreAtRow(attempt.clusters, bestRow);
-    accept(best);
+    accept(bestRow, best);
   }
-  for (let i = 0; i < rows; i++) attempt.upper[i] = Math.sqrt(nearest[i]!);
+  for (let i = 0; i < rows; i++) upper[i] = Math.sqrt(nearest[i]!);
 };
 
 /** The row at which the running sum of `weights` passes `mark`; never one of weight 0. */

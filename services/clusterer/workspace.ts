@@ -1,18 +1,25 @@
-import type { Frame } from "./frame.ts";
-import { frameOf } from "./frame.ts";
-import { accumulate, distance, distances, memory } from "./kernels.wasm";
+import { accumulate, distance, distances, memory, products, scatter } from "./kernels.wasm";
 import { reserve } from "./memory.ts";
-import type { Points } from "./points.ts";
+import type { Scatter } from "./scatter.ts";
+
+/** A row-major matrix, and what to do to its rows on the way in: (x − mean) · scale. */
+export interface WorkspaceInput {
+  readonly values: Float32Array;
+  readonly rows: number;
+  readonly dimension: number;
+  readonly mean?: ArrayLike<number>;
+  readonly scale?: number;
+}
 
 /**
- * The points of one class and up to `slots` centres in the kernels' memory, in the frame of `frameOf`. All distances
- * here are squared, Euclidean and in that frame. Valid until the next workspace is made.
+ * Points and up to `slots` centres in the kernels' memory, from byte `at` on. All distances here are squared,
+ * Euclidean and between the points as they were put in. Several workspaces may lie side by side once their
+ * memory is reserved as a whole; they are valid until somebody else lays that memory out.
  */
 export class Workspace {
   readonly rows: number;
   readonly dimension: number;
-  readonly frame: Frame;
-  /** Floats from one row to the next; the rest is zero. */
+  /** Floats from one row to the next (the rest is zero), and bytes. */
   private readonly stride: number;
   private readonly bytes: number;
   private readonly padded: number;
@@ -24,26 +31,27 @@ export class Workspace {
   private readonly sums: Float64Array;
   private readonly distances: Float32Array;
 
-  constructor(points: Points, readonly slots: number) {
-    const { values, rows, dimension } = points;
+  /** Bytes that a workspace takes. */
+  static size(rows: number, dimension: number, slots: number): number {
+    const padded = Math.ceil(rows / 4) * 4;
+    return (padded + 3 * slots) * strideOf(dimension) * 4 + padded * 4;
+  }
+
+  constructor(input: WorkspaceInput, slots: number, private readonly at = 0) {
+    const { values, rows, dimension, mean = new Float64Array(dimension), scale = 1 } = input;
     this.rows = rows;
     this.dimension = dimension;
-    this.frame = frameOf(points);
-    this.stride = Math.ceil(dimension / 16) * 16;
+    this.stride = strideOf(dimension);
     this.bytes = this.stride * 4;
     this.padded = Math.ceil(rows / 4) * 4;
-    this.centresAt = this.padded * this.bytes;
+    this.centresAt = at + this.padded * this.bytes;
     this.sumsAt = this.centresAt + slots * this.bytes;
     this.distancesAt = this.sumsAt + 2 * slots * this.bytes;
-    reserve(this.distancesAt + this.padded * 4);
-    this.points = new Float32Array(memory.buffer, 0, this.padded * this.stride);
-    this.centres = new Float32Array(memory.buffer, this.centresAt, slots * this.stride);
+    reserve(at + Workspace.size(rows, dimension, slots));
+    this.points = new Float32Array(memory.buffer, at, this.padded * this.stride).fill(0);
+    this.centres = new Float32Array(memory.buffer, this.centresAt, slots * this.stride).fill(0);
     this.sums = new Float64Array(memory.buffer, this.sumsAt, slots * this.stride);
     this.distances = new Float32Array(memory.buffer, this.distancesAt, this.padded);
-
-    const { mean, scale } = this.frame;
-    this.points.fill(0);
-    this.centres.fill(0);
     for (let i = 0; i < rows; i++) {
       const from = i * dimension;
       const to = i * this.stride;
@@ -53,19 +61,36 @@ export class Workspace {
 
   /** Distance of one point to one centre. */
   distance(row: number, slot: number): number {
-    return distance(row * this.bytes, this.centresAt + slot * this.bytes, this.bytes);
+    return distance(this.at + row * this.bytes, this.centresAt + slot * this.bytes, this.bytes);
   }
 
-  /** Distances of all points to one centre; overwritten by the next call of this or `distancesToRow`. */
-  distancesToCentre(slot: number): Float32Array {
-    distances(0, this.padded, this.bytes, this.centresAt + slot * this.bytes, this.distancesAt);
-    return this.distances;
-  }
-
-  /** Distances of all points to one of them; overwritten by the next call of this or `distancesToCentre`. */
+  /** Distances of all points to one of them; overwritten by the next call. */
   distancesToRow(row: number): Float32Array {
-    distances(0, this.padded, this.bytes, row * this.bytes, this.distancesAt);
+    distances(this.at, this.padded, this.bytes, this.at + row * this.bytes, this.distancesAt);
     return this.distances;
+  }
+
+  /** Scatter matrix of the points about the origin, from byte `at` on. */
+  scatter(at: number): Scatter {
+    const width = this.stride;
+    const matrix = new Float32Array(memory.buffer, at, width * width).fill(0);
+    scatter(this.at, this.padded, this.bytes, at);
+    for (let i = 0; i < width; i++) {
+      for (let j = 0; j < i; j++) matrix[i * width + j] = matrix[j * width + i]!;
+    }
+    return { matrix, width, at };
+  }
+
+  /** All points along `axes` (count × the scatter matrix's width): rows × count. Uses up the first centre. */
+  project(axes: Float32Array): Float32Array {
+    const count = axes.length / this.stride;
+    const projected = new Float32Array(this.rows * count);
+    for (let axis = 0; axis < count; axis++) {
+      this.centres.set(axes.subarray(axis * this.stride, (axis + 1) * this.stride));
+      products(this.at, this.padded, this.bytes, this.centresAt, this.distancesAt);
+      for (let i = 0; i < this.rows; i++) projected[i * count + axis] = this.distances[i]!;
+    }
+    return projected;
   }
 
   placeCentreAtRow(slot: number, row: number): void {
@@ -79,10 +104,12 @@ export class Workspace {
 
   /** Adds a point to a centre's sum (`weight` 1) or takes it out again (−1). */
   accumulate(slot: number, row: number, weight: number): void {
-    accumulate(this.sumsAt + slot * 2 * this.bytes, row * this.bytes, this.bytes, weight);
+    accumulate(this.sumsAt + slot * 2 * this.bytes, this.at + row * this.bytes, this.bytes, weight);
   }
 
-  /** Moves a centre to the mean of its `count` points and returns how far it went (Euclidean, not squared). */
+  /**
+   * Moves a centre to the mean of its `count` points and returns how far it went (Euclidean, not squared).
+   */
   moveCentre(slot: number, count: number): number {
     let squares = 0;
     for (let i = slot * this.stride, end = i + this.stride; i < end; i++) {
@@ -93,25 +120,16 @@ export class Workspace {
     return Math.sqrt(squares);
   }
 
-  /** Copies of the first `count` centres in this frame, to be put back with `restoreCentres`. */
-  saveCentres(count: number): Float32Array {
-    return this.centres.slice(0, count * this.stride);
-  }
-
-  restoreCentres(saved: Float32Array): void {
-    this.centres.set(saved);
-  }
-
-  /** The saved centres in the coordinates of the points as they were given, row-major. */
-  centresOf(saved: Float32Array): Float64Array {
-    const { mean, scale } = this.frame;
-    const count = saved.length / this.stride;
-    const centres = new Float64Array(count * this.dimension);
+  /** The first `count` centres, count × dimension. */
+  copyCentres(count: number): Float64Array {
+    const copy = new Float64Array(count * this.dimension);
     for (let slot = 0; slot < count; slot++) {
-      for (let d = 0; d < this.dimension; d++) {
-        centres[slot * this.dimension + d] = saved[slot * this.stride + d]! / scale + mean[d]!;
-      }
+      const start = slot * this.stride;
+      copy.set(this.centres.subarray(start, start + this.dimension), slot * this.dimension);
     }
-    return centres;
+    return copy;
   }
 }
+
+/** Floats from one row to the next: whole steps of the kernels. */
+export const strideOf = (dimension: number) => Math.ceil(dimension / 16) * 16;

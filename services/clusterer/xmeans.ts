@@ -1,8 +1,5 @@
-import { effectiveDimension } from "./effective_dimension.ts";
-import type { Criterion } from "./information_criterion.ts";
-import { informationCriteria } from "./information_criterion.ts";
-import type { KMeansResult, KMeansSettings, Solution } from "./kmeans.ts";
-import { KMeansSearch } from "./kmeans.ts";
+import { type Criterion, informationCriteria } from "./information_criterion.ts";
+import { type KMeansResult, KMeansSearch, type KMeansSettings } from "./kmeans.ts";
 import type { Points } from "./points.ts";
 
 export interface XMeansSettings extends KMeansSettings {
@@ -11,7 +8,10 @@ export interface XMeansSettings extends KMeansSettings {
   /** A division with a smaller cluster is refused. */
   readonly minClusterSize?: number;
   readonly criterion?: Criterion;
-  /** What counts as M in the criterion: the participation ratio of the class before any division, or the embedding's dimension. */
+  /**
+   * M in the criterion: the participation ratio of the class before any division, or the embedding's
+   * dimension.
+   */
   readonly dimension?: "effective" | "nominal";
 }
 
@@ -34,20 +34,21 @@ export interface XMeansResult extends KMeansResult {
 }
 
 /**
- * X-Means (Pelleg & Moore 2000) in its plainest form: K-Means for each k = 1 … `allowedClusters`, and of those the one that the criterion
- * likes best, the smaller on a tie. A class with fewer than 2 × `minClusterSize` rows stays whole, and so does one whose
- * rows are all equal.
+ * X-Means (Pelleg & Moore 2000) in its plainest form: K-Means for each k = 1 … `allowedClusters`, and of
+ * those the one that the criterion likes best, the smaller on a tie. A class with fewer than 2 ×
+ * `minClusterSize` rows stays whole, and so does one whose rows are all equal. No rows at all: one cluster
+ * without a row.
  */
 export const xMeans = (points: Points, settings: XMeansSettings): XMeansResult => {
   const { allowedClusters, minClusterSize = 8, criterion = "bic", dimension = "effective" } = settings;
   const most = Math.max(1, Math.min(allowedClusters, Math.floor(points.rows / minClusterSize)));
-  const m = dimension === "effective" && most > 1 ? effectiveDimension(points) : points.dimension;
-  const search = new KMeansSearch(points, most);
+  const search = new KMeansSearch(points, most, settings);
+  const m = dimension === "effective" ? search.effectiveDimension : points.dimension;
   const candidates: Candidate[] = [];
-  let chosen = search.solve(1, settings);
+  let chosen = search.solve(1);
   let chosenScore = -Infinity;
-  for (let k = 1, solution = chosen; k <= most; k++) {
-    if (k > 1) solution = search.solve(k, settings, solution);
+  for (let k = 1; k <= most; k++) {
+    const solution = k === 1 ? chosen : search.solve(k);
     if (solution.clusters < k) break; // there are no more different rows
     const { sizes, sse } = solution;
     const score = informationCriteria[criterion]({ sizes, sse, dimension: m });
@@ -60,5 +61,5 @@ export const xMeans = (points: Points, settings: XMeansSettings): XMeansResult =
     }
     if (sse === 0) break;
   }
-  return { ...search.resultOf(chosen), dimension: m, candidates };
+  return { ...chosen, dimension: m, candidates };
 };
