@@ -18,7 +18,9 @@ export const importableFolder = (path: string): Effect.Effect<string, ProblemErr
       return yield* refuse("no import is allowed: none of the folders in SUBTAXA_DATA_ROOTS exists");
     }
     const outside = refuse(
-      `'${path}' is not below an allowed folder: ${dataRoots.join(", ")}; move the images there, or add their folder ` +
+      `'${path}' is not below an allowed folder: ${
+        dataRoots.join(", ")
+      }; move the images there, or add their folder ` +
         "to SUBTAXA_DATA_ROOTS",
     );
     const allowed = (absolute: string) => dataRoots.some((root) => isWithin(root, absolute));

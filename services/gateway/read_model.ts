@@ -52,6 +52,8 @@ export class ReadModel extends Context.Service<ReadModel, {
     name: string,
   ): Effect.Effect<{ readonly log: DatasetLog; readonly view: DatasetView } | undefined, BusError>;
   manifest(ref: BlobRef): Effect.Effect<Manifest, BusError>;
+  /** Sequence of the newest fact that is part of what the others answer. */
+  readonly position: Effect.Effect<number>;
   /** Waits until the fact with this sequence is part of what the others answer; not for ever, should the bus be gone. */
   seen(seq: number): Effect.Effect<void>;
 }>()("subtaxa/gateway/ReadModel") {
@@ -92,18 +94,22 @@ export class ReadModel extends Context.Service<ReadModel, {
         )
       );
       const hear = Effect.all([
-        bus.listen(progressSubject.run("*"), RunProgress).pipe(Stream.runForEach((progress) =>
-          Effect.sync(() => {
-            const entry = runs.get(progress.runId);
-            if (entry) runs.set(progress.runId, { ...entry, progress });
-          })
-        )),
-        bus.listen(progressSubject.dataset("*"), DatasetProgress).pipe(Stream.runForEach((progress) =>
-          Effect.sync(() => {
-            const log = datasets.get(progress.dataset);
-            if (log) datasets.set(log.name, withDatasetProgress(log, progress));
-          })
-        )),
+        bus.listen(progressSubject.run("*"), RunProgress).pipe(
+          Stream.runForEach((progress) =>
+            Effect.sync(() => {
+              const entry = runs.get(progress.runId);
+              if (entry) runs.set(progress.runId, { ...entry, progress });
+            })
+          ),
+        ),
+        bus.listen(progressSubject.dataset("*"), DatasetProgress).pipe(
+          Stream.runForEach((progress) =>
+            Effect.sync(() => {
+              const log = datasets.get(progress.dataset);
+              if (log) datasets.set(log.name, withDatasetProgress(log, progress));
+            })
+          ),
+        ),
       ], { concurrency: "unbounded", discard: true });
       for (const task of [follow, hear]) {
         yield* task.pipe(
@@ -184,6 +190,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             return log ? viewOf(log).pipe(Effect.map((view) => ({ log, view }))) : Effect.succeed(undefined);
           }),
         manifest,
+        position: SubscriptionRef.get(position),
         seen,
       });
     }),

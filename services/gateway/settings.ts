@@ -45,14 +45,6 @@ export class Settings extends Context.Service<Settings, {
         )
       );
       return Settings.of({ dataRoots: dataRoots.flat(), token: secret === "" ? null : secret });
-    }).pipe(
-      Effect.catchTag("ConfigError", (error) =>
-        Effect.fail(
-          new GatewayError({
-            reason: { _tag: "Setting", name: "environment" },
-            message: `the environment can't be used: ${error.message}`,
-          }),
-        )),
-    ),
+    }),
   );
 }

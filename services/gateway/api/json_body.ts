@@ -1,13 +1,16 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { parseTree, type ParseError, printParseErrorCode } from "jsonc-parser";
+import { type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import { problem } from "./problem.ts";
 
 /** Largest body of a request, bytes. */
 export const MAX_BODY = 1024 * 1024;
 
 const tooLarge = () =>
-  problem("body-too-large", `the body is larger than ${MAX_BODY} bytes, which is more than any request needs`);
+  problem(
+    "body-too-large",
+    `the body is larger than ${MAX_BODY} bytes, which is more than any request needs`,
+  );
 
 const onlyJson: MiddlewareHandler = async (c, next) => {
   const type = c.req.header("content-type") ?? "";
@@ -24,6 +27,16 @@ const onlyJson: MiddlewareHandler = async (c, next) => {
   await next();
 };
 
+const firstFault = (text: string): ParseError | undefined => {
+  const errors: ParseError[] = [];
+  try {
+    parseTree(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause; // nested too deeply for it
+  }
+  return errors[0];
+};
+
 /** Where and why the text is no JSON, by line and column from 1; null if it is. */
 export const jsonFault = (text: string): string | null => {
   try {
@@ -31,9 +44,7 @@ export const jsonFault = (text: string): string | null => {
     return null;
   } catch (cause) {
     // V8 leaves the position out of some messages
-    const errors: ParseError[] = [];
-    parseTree(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
-    const first = errors[0];
+    const first = firstFault(text);
     if (!first) return cause instanceof Error ? cause.message : String(cause);
     const before = text.slice(0, first.offset).split("\n");
     const what = printParseErrorCode(first.error).replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();

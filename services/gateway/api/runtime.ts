@@ -1,8 +1,8 @@
-import { Blobs, Bus, KeyValue } from "@subtaxa/bus";
+import type { Blobs, Bus, KeyValue } from "@subtaxa/bus";
 import type { Failure } from "@subtaxa/contracts";
 import { Effect, FiberSet } from "effect";
-import { ReadModel } from "../read_model.ts";
-import { Settings } from "../settings.ts";
+import type { ReadModel } from "../read_model.ts";
+import type { Settings } from "../settings.ts";
 
 /** What the routes use. */
 export type ApiServices = ReadModel | Settings | Bus | Blobs | KeyValue;

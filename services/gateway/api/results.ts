@@ -1,0 +1,177 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { Blobs, Bus } from "@subtaxa/bus";
+import {
+  type BlobRef,
+  decodeLabels,
+  decodePredictions,
+  RunMetricsView,
+  type RunView,
+  subjects,
+} from "@subtaxa/contracts";
+import { labelsCsv, labelsOf, predictionsCsv, runLog, runMetrics } from "@subtaxa/runs";
+import { Effect } from "effect";
+import { readFile } from "node:fs/promises";
+import { ReadModel } from "../read_model.ts";
+import { problem, type ProblemKind, problemResponses } from "./problem.ts";
+import { everywhere, routes } from "./routes.ts";
+import { knownRun, params } from "./runs.ts";
+import type { Run } from "./runtime.ts";
+
+const tags = ["results"];
+
+const result = (path: string, summary: string, type: string, schema: z.ZodType, description = "") =>
+  createRoute({
+    method: "get",
+    path: `/v1/runs/{id}/${path}`,
+    tags,
+    summary,
+    description,
+    request: { params },
+    responses: {
+      200: { description: summary, content: { [type]: { schema } } },
+      ...problemResponses(
+        ...everywhere,
+        ...(["unknown-run", "no-result", "result-lost"] satisfies ProblemKind[]),
+      ),
+    },
+  });
+
+const metrics = result(
+  "metrics",
+  "Held-out metrics and confusion matrices",
+  "application/json",
+  RunMetricsView.meta({ id: "RunMetrics" }),
+);
+const predictions = result(
+  "predictions.csv",
+  "Held-out images with true and predicted class",
+  "text/csv",
+  z.string(),
+  "`image,fold,true,predicted`, then one probability column per class: every metric can be recomputed from it.",
+);
+const labels = result(
+  "labels.csv",
+  "Pseudo-labels of the training images, epoch by epoch",
+  "text/csv",
+  z.string(),
+  "`image,fold,epoch,class,subclass,label,distance`: what each epoch was trained on. Epochs for which every class was " +
+    "whole are left out. Also for a run that goes on, as far as it is.",
+);
+const report = result("report", "The report, one self-contained HTML file", "text/html", z.string());
+
+/** The report's scripts and styles are its own and inline; as a sandbox it can't use the API in the reader's name. */
+const reportPolicy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
+  "img-src data:; font-src data:; sandbox allow-scripts allow-popups allow-downloads";
+
+const noResult = (id: string, what: string, view: RunView) => {
+  const state = view.state === "failed"
+    ? `has failed: ${view.error?.message}`
+    : view.state === "cancelled"
+    ? "was cancelled"
+    : `is ${view.state} (${view.step}): wait until it has completed`;
+  return problem("no-result", `run '${id}' has no ${what}: it ${state}`);
+};
+
+/** The event log of a completed run. */
+const completed = (id: string, what: string) =>
+  Effect.gen(function* () {
+    const { view, end, spec } = yield* knownRun(id);
+    if (end?.event.type !== "run.completed") return yield* noResult(id, what, view);
+    return { view, spec, end: end.event };
+  });
+
+const historyOf = (id: string) =>
+  Effect.gen(function* () {
+    const facts = yield* (yield* Bus).history(subjects.run(id));
+    return facts.map(({ event }) => event);
+  });
+
+/** The paths of all these blobs in the cache: what is missing is found before the answer begins. */
+const inCache = <A extends { readonly ref: BlobRef }>(parts: readonly A[]) =>
+  Effect.gen(function* () {
+    const blobs = yield* Blobs;
+    return yield* Effect.forEach(
+      parts,
+      (part) => Effect.map(blobs.file(part.ref), (path) => ({ ...part, path })),
+      { concurrency: 4 },
+    );
+  });
+
+/** A table of text as a download, made while it is sent. */
+const csv = (pieces: AsyncIterable<string>, file: string) =>
+  new Response(ReadableStream.from(pieces).pipeThrough(new TextEncoderStream()), {
+    headers: {
+      "content-type": "text/csv; charset=utf-8",
+      "content-disposition": `attachment; filename="${file}"`,
+    },
+  });
+
+const readPredictions = async function* (folds: readonly { fold: number; path: string }[]) {
+  for (const { fold, path } of folds) yield { fold, predictions: decodePredictions(await readFile(path)) };
+};
+
+const readLabels = async function* (epochs: readonly { fold: number; epoch: number; path: string }[]) {
+  for (const { fold, epoch, path } of epochs) {
+    yield { fold, epoch, labels: decodeLabels(await readFile(path)) };
+  }
+};
+
+export const resultRoutes = (run: Run) => {
+  const api = routes();
+  const idOf = (c: { req: { valid(target: "param"): { id: string } } }) => c.req.valid("param").id;
+
+  api.openapi(metrics, async (c) => {
+    const id = idOf(c);
+    const view = await run(Effect.gen(function* () {
+      const { view } = yield* completed(id, "metrics");
+      return runMetrics(yield* historyOf(id)) ?? (yield* noResult(id, "metrics", view));
+    }));
+    return c.json(view, 200);
+  });
+
+  api.openapi(predictions, (c) => {
+    const id = idOf(c);
+    return run(Effect.gen(function* () {
+      const { spec } = yield* completed(id, "predictions");
+      const { folds } = runLog(yield* historyOf(id));
+      const parts = folds.flatMap(({ fold, completed }) =>
+        completed ? [{ fold, ref: completed.predictions }] : []
+      );
+      const manifest = yield* (yield* ReadModel).manifest(spec.manifest);
+      return csv(predictionsCsv(readPredictions(yield* inCache(parts)), manifest), `${id}-predictions.csv`);
+    }));
+  });
+
+  api.openapi(labels, (c) => {
+    const id = idOf(c);
+    return run(Effect.gen(function* () {
+      const { view, spec } = yield* knownRun(id);
+      const { folds } = runLog(yield* historyOf(id));
+      const epochs = folds.flatMap((fold) => fold.epochs);
+      if (epochs.length === 0) return yield* noResult(id, "labels", view);
+      const parts = epochs.flatMap((logged) => {
+        const ref = labelsOf(logged);
+        return ref ? [{ fold: logged.fold, epoch: logged.epoch, ref }] : [];
+      });
+      const manifest = yield* (yield* ReadModel).manifest(spec.manifest);
+      return csv(labelsCsv(readLabels(yield* inCache(parts)), manifest), `${id}-labels.csv`);
+    }));
+  });
+
+  api.openapi(report, (c) => {
+    const id = idOf(c);
+    return run(Effect.gen(function* () {
+      const { end } = yield* completed(id, "report");
+      const path = yield* (yield* Blobs).file(end.report);
+      const file = yield* Effect.promise(() => Deno.open(path));
+      return new Response(file.readable, {
+        headers: {
+          "content-type": "text/html; charset=utf-8",
+          "content-length": String(end.report.bytes),
+          "content-security-policy": reportPolicy,
+        },
+      });
+    }));
+  });
+  return api;
+};

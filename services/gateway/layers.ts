@@ -1,0 +1,30 @@
+import { KeyValue } from "@subtaxa/bus";
+import { Effect, Layer } from "effect";
+import { Api } from "./api/mod.ts";
+import { GatewayError } from "./error.ts";
+import { ReadModel } from "./read_model.ts";
+import { Settings } from "./settings.ts";
+import { KEY_LIFETIME } from "./start_run.ts";
+import { removeAbandonedWorkspaces } from "./workspace.ts";
+
+type Parts = Api | ReadModel | Settings | KeyValue;
+
+/** All that the gateway's handlers and routes need besides the bus. */
+export const gatewayLayer = Api.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(
+    ReadModel.layer,
+    KeyValue.layer("subtaxa-requests", KEY_LIFETIME),
+    Layer.effectDiscard(removeAbandonedWorkspaces),
+  )),
+  // the settings first: a gateway that must not start touches nothing
+  Layer.provideMerge(Settings.layer),
+  Layer.catchTag("ConfigError", ({ name, message }): Layer.Layer<Parts, GatewayError> =>
+    Layer.effectContext(
+      Effect.fail(
+        new GatewayError({
+          reason: { _tag: "Setting", name },
+          message: `the environment can't be used: ${message}`,
+        }),
+      ),
+    )),
+);

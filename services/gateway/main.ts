@@ -1,0 +1,14 @@
+import { reconcileExhausted } from "@subtaxa/bus";
+import { runService } from "@subtaxa/service";
+import { Effect } from "effect";
+import { Api } from "./api/mod.ts";
+import { importDataset, importFilters } from "./handlers.ts";
+import { gatewayLayer } from "./layers.ts";
+
+runService({
+  name: "gateway",
+  layer: gatewayLayer,
+  consumers: [{ durable: "importer", filters: importFilters, handler: importDataset }],
+  background: [reconcileExhausted],
+  http: Effect.map(Api, (api) => api.fetch),
+});
