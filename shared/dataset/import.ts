@@ -69,7 +69,7 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
       return yield* new DatasetError({
         reason: { _tag: "TooFewClasses", classes: manifest.classes },
         message:
-          `${path} has ${manifest.classes.length === 0 ? "no class" : `only ${manifest.classes[0]}`} ` +
+          `${path} has ${manifest.classes.length === 0 ? "no class" : `only "${manifest.classes[0]}"`} ` +
           `with at least ${minClassImages} usable images, and two classes are needed`,
       });
     }

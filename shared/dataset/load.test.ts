@@ -1,0 +1,165 @@
+import type { Manifest } from "@subtaxa/contracts";
+import { random } from "@subtaxa/random";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { deflateSync } from "node:zlib";
+import { DatasetError, loadImages, type LoadOptions } from "./mod.ts";
+import { areaSquare } from "./resample.ts";
+import { withFolder } from "./testing.ts";
+
+type Raw = readonly [side: number, channels: 1 | 3];
+
+/** A dataset at rest with images of noise, in two shards; and those images. */
+const atRest = async (folder: string, shapes: readonly Raw[]) => {
+  const source = random(9);
+  const raw = shapes.map(([side, channels]) =>
+    Uint8Array.from({ length: side * side * channels }, () => source.integer(256))
+  );
+  const half = Math.ceil(raw.length / 2);
+  const files: string[] = [];
+  const shards = [raw.slice(0, half), raw.slice(half)].map((images, i) => {
+    const bytes = deflateSync(new Uint8Array(images.flatMap((image) => [...image])));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    files.push(join(folder, `shard${i}`));
+    Deno.writeFileSync(files[i]!, bytes);
+    return { key: `sha256-${sha256}`, sha256, bytes: bytes.length };
+  });
+  let offset = 0;
+  const manifest: Manifest = {
+    v: 1,
+    name: "noise",
+    classes: ["a", "b"],
+    images: shapes.map(([side, channels], i) => {
+      if (i === half) offset = 0;
+      const image = { path: `a/${i}.png`, class: 0, side, channels, shard: i < half ? 0 : 1, offset };
+      offset += side * side * channels;
+      return image;
+    }),
+    shards,
+    rejected: [],
+  };
+  await Deno.mkdir(join(folder, "cache"));
+  const options: LoadOptions = {
+    manifest,
+    manifestSha256: "0f".repeat(32),
+    shardFiles: (shard) => files[shard]!,
+    imageSize: 16,
+    cacheFolder: join(folder, "cache", "of images"),
+  };
+  return { raw, options, files };
+};
+
+const load = (options: LoadOptions) => Effect.runPromise(loadImages(options));
+
+const shapes: Raw[] = [[20, 1], [16, 1], [9, 1], [40, 1], [16, 1]];
+
+Deno.test(
+  "images come at one size in the manifest's order, area-averaged",
+  withFolder(async (folder) => {
+    const { raw, options } = await atRest(folder, shapes);
+    const { pixels, side, channels, count } = await load(options);
+    expect({ side, channels, count }).toEqual({ side: 16, channels: 1, count: 5 });
+    const expected = raw.map((data, i) => {
+      const [side, channels] = shapes[i]!;
+      return areaSquare({ width: side, height: side, channels, data }, 16);
+    });
+    expect(pixels).toEqual(Uint8Array.from(expected.flatMap((image) => [...image])));
+    expect(pixels.subarray(256, 512)).toEqual(raw[1]);
+  }),
+);
+
+Deno.test(
+  "with one RGB image all have three channels, grey ones repeated",
+  withFolder(async (folder) => {
+    const { raw, options } = await atRest(folder, [[16, 1], [16, 3]]);
+    const { pixels, channels } = await load(options);
+    expect(channels).toBe(3);
+    expect(pixels).toEqual(
+      Uint8Array.from([...[...raw[0]!].flatMap((value) => [value, value, value]), ...raw[1]!]),
+    );
+  }),
+);
+
+Deno.test(
+  "the second time they come from the cache, the shards are not needed",
+  withFolder(async (folder) => {
+    const { options, files } = await atRest(folder, shapes);
+    const first = await load(options);
+    for (const file of files) await Deno.remove(file);
+    expect(await load(options)).toEqual(first);
+    // Another size, or another manifest, is another file.
+    for (const other of [{ imageSize: 24 }, { manifestSha256: "1e".repeat(32) }]) {
+      const error = await Effect.runPromise(Effect.flip(loadImages({ ...options, ...other })));
+      expect(error.reason._tag).toBe("ShardCorrupt");
+    }
+  }),
+);
+
+Deno.test(
+  "a cache file that is cut off, changed, longer or of another shape is made anew",
+  withFolder(async (folder) => {
+    const { options } = await atRest(folder, shapes);
+    const first = await load(options);
+    const [entry] = [...Deno.readDirSync(options.cacheFolder)];
+    const file = join(options.cacheFolder, entry!.name);
+    const whole = await Deno.readFile(file);
+    const flipped = (at: number) => whole.map((byte, i) => i === at ? byte ^ 1 : byte);
+    const damages = [
+      whole.subarray(0, 500),
+      new Uint8Array(0),
+      new Uint8Array(whole.length),
+      Uint8Array.from([...whole, 0]),
+      flipped(0),
+      flipped(17),
+      flipped(40),
+      flipped(whole.length - 1),
+    ];
+    for (const damaged of damages) {
+      await Deno.writeFile(file, damaged);
+      expect(await load(options)).toEqual(first);
+      expect(await Deno.readFile(file)).toEqual(whole);
+    }
+    expect([...Deno.readDirSync(options.cacheFolder)].length).toBe(1);
+  }),
+);
+
+Deno.test(
+  "several loading at once get the same images and leave one file",
+  withFolder(async (folder) => {
+    const { options } = await atRest(folder, shapes);
+    const all = await Promise.all(Array.from({ length: 6 }, () => load(options)));
+    for (const images of all) expect(images).toEqual(all[0]);
+    expect([...Deno.readDirSync(options.cacheFolder)].length).toBe(1);
+  }),
+);
+
+Deno.test(
+  "a shard that is missing, changed or too short is an error that names it",
+  withFolder(async (folder) => {
+    const { options, files } = await atRest(folder, shapes);
+    const { manifest } = options;
+    const second = await Deno.readFile(files[1]!);
+    const expectError = async (options: LoadOptions, message: RegExp) => {
+      const error = await Effect.runPromise(Effect.flip(loadImages(options)));
+      expect(error).toBeInstanceOf(DatasetError);
+      expect(error.reason).toEqual({ _tag: "ShardCorrupt", shard: 1, key: options.manifest.shards[1]!.key });
+      expect(error.message).toMatch(message);
+      expect(error.message).toContain("dataset noise");
+    };
+    await Deno.writeFile(files[1]!, second.map((byte, i) => i === 30 ? byte ^ 1 : byte));
+    await expectError(options, /hash differs/);
+    await Deno.remove(files[1]!);
+    await expectError(options, /can't be read/);
+
+    const with1 = (bytes: Uint8Array): LoadOptions => {
+      Deno.writeFileSync(files[1]!, bytes);
+      const sha256 = createHash("sha256").update(bytes).digest("hex");
+      const shards = [manifest.shards[0]!, { key: `sha256-${sha256}`, sha256, bytes: bytes.length }];
+      return { ...options, manifest: { ...manifest, shards } };
+    };
+    await expectError(with1(new TextEncoder().encode("not deflated")), /can't be inflated/);
+    await expectError(with1(deflateSync(new Uint8Array(10))), /shorter than its manifest says/);
+  }),
+);
