@@ -1,4 +1,4 @@
-import { Blobs, Bus, type BusError, type Outcome } from "@subtaxa/bus";
+import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
 import {
   type BlobRef,
   CONTRACT_VERSION,
@@ -6,11 +6,11 @@ import {
   type Event,
   type EventOf,
   type Failure,
-  Manifest,
+  type Manifest,
   progressSubject,
   subjects,
 } from "@subtaxa/contracts";
-import { importFolder } from "@subtaxa/dataset";
+import { importFolder, readManifest } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { importableFolder } from "./importable.ts";
 import type { Settings } from "./settings.ts";
@@ -96,15 +96,9 @@ const removeUnused = (shards: readonly BlobRef[]): Effect.Effect<void, never, Bu
     const used = new Set<string>();
     for (const { event } of yield* bus.history(subjects.of("dataset.imported"))) {
       if (event.type !== "dataset.imported") continue;
-      for (const { key } of yield* shardsOf(event.manifest)) used.add(key);
+      for (const { key } of (yield* readManifest(event.manifest)).shards) used.add(key);
     }
     for (const shard of shards) if (!used.has(shard.key)) yield* blobs.remove(shard);
   }).pipe(
     Effect.catch((error) => Effect.logWarning(`shards of a failed import may be left: ${error.message}`)),
   );
-
-const shardsOf = (manifest: BlobRef): Effect.Effect<readonly BlobRef[], BusError, Blobs> =>
-  Effect.gen(function* () {
-    const bytes = yield* (yield* Blobs).get(manifest);
-    return Manifest.parse(JSON.parse(new TextDecoder().decode(bytes))).shards;
-  });

@@ -1,4 +1,4 @@
-import { Blobs, Bus, BusError, type Fact } from "@subtaxa/bus";
+import { Blobs, Bus, type BusError, type Fact } from "@subtaxa/bus";
 import {
   type BlobRef,
   DatasetProgress,
@@ -6,7 +6,7 @@ import {
   describeFailure,
   isFoldEvent,
   isTerminal,
-  Manifest,
+  type Manifest,
   progressSubject,
   RunProgress,
   type RunSpec,
@@ -14,6 +14,7 @@ import {
   subjects,
   type TerminalEvent,
 } from "@subtaxa/contracts";
+import { type DatasetError, readManifest } from "@subtaxa/dataset";
 import { project, type Projection, withProgress } from "@subtaxa/runs";
 import { Cache, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
 import {
@@ -47,11 +48,14 @@ export class ReadModel extends Context.Service<ReadModel, {
   readonly runs: Effect.Effect<readonly RunView[]>;
   run(id: string): Effect.Effect<RunEntry | undefined>;
   /** By name. */
-  readonly datasets: Effect.Effect<readonly DatasetView[], BusError>;
+  readonly datasets: Effect.Effect<readonly DatasetView[], BusError | DatasetError>;
   dataset(
     name: string,
-  ): Effect.Effect<{ readonly log: DatasetLog; readonly view: DatasetView } | undefined, BusError>;
-  manifest(ref: BlobRef): Effect.Effect<Manifest, BusError>;
+  ): Effect.Effect<
+    { readonly log: DatasetLog; readonly view: DatasetView } | undefined,
+    BusError | DatasetError
+  >;
+  manifest(ref: BlobRef): Effect.Effect<Manifest, BusError | DatasetError>;
   /** Sequence of the newest fact that is part of what the others answer. */
   readonly position: Effect.Effect<number>;
   /** Waits until the fact with this sequence is part of what the others answer; not for ever, should the bus be gone. */
@@ -139,20 +143,10 @@ export class ReadModel extends Context.Service<ReadModel, {
       });
       yield* caughtUp;
 
-      const manifests = yield* Cache.makeWith((key: string) => {
-        const ref = JSON.parse(key) as BlobRef;
-        return blobs.get(ref).pipe(Effect.flatMap((bytes) =>
-          Effect.try({
-            try: () => Manifest.parse(JSON.parse(new TextDecoder().decode(bytes))),
-            catch: (cause) =>
-              new BusError({
-                reason: { _tag: "BlobCorrupt", key: ref.key },
-                message: `the blob ${ref.key} is no manifest of a dataset: import it again`,
-                cause,
-              }),
-          })
-        ));
-      }, { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? "1 hour" : "1 second" });
+      const manifests = yield* Cache.makeWith(
+        (key: string) => Effect.provideService(readManifest(JSON.parse(key) as BlobRef), Blobs, blobs),
+        { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? "1 hour" : "1 second" },
+      );
       const manifest = (ref: BlobRef) => Cache.get(manifests, JSON.stringify(ref));
 
       const viewOf = (log: DatasetLog) =>
@@ -161,7 +155,8 @@ export class ReadModel extends Context.Service<ReadModel, {
           : manifest(log.end.event.manifest).pipe(
             Effect.map((manifest) => datasetView(log, manifest)),
             Effect.catchIf(
-              (error) => error.reason._tag === "BlobMissing" || error.reason._tag === "BlobCorrupt",
+              // lost or damaged for good, not just out of reach
+              ({ reason }) => reason._tag !== "Unreachable" && reason._tag !== "Refused",
               (error) =>
                 Effect.succeed<DatasetView>({
                   name: log.name,

@@ -7,6 +7,7 @@ import {
   RunSpec,
   subjects,
 } from "@subtaxa/contracts";
+import type { DatasetError } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { z } from "zod";
@@ -36,7 +37,9 @@ const newRunId = (at: Date): string => {
   return `${time}-${Array.from(random, (byte) => (byte % 36).toString(36)).join("")}`;
 };
 
-const specOf = (request: RunRequest): Effect.Effect<RunSpec, ProblemError | BusError, ReadModel> =>
+const specOf = (
+  request: RunRequest,
+): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel> =>
   Effect.gen(function* () {
     const model = yield* ReadModel;
     const name = request.dataset;
@@ -93,7 +96,7 @@ const publishFolds = ({ id, at, spec }: Start, fresh: boolean) =>
 export const startRun = (
   request: RunRequest,
   key: string | undefined,
-): Effect.Effect<string, ProblemError | BusError, ReadModel | Bus | KeyValue> =>
+): Effect.Effect<string, ProblemError | BusError | DatasetError, ReadModel | Bus | KeyValue> =>
   Effect.gen(function* () {
     const digest = digestOf(JSON.stringify(request)); // parsed, so its fields are in the schema's order
     const kv = yield* KeyValue;

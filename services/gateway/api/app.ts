@@ -4,6 +4,7 @@ import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { routePath } from "hono/route";
 import { BusError } from "@subtaxa/bus";
+import { DatasetError } from "@subtaxa/dataset";
 import type { Fetch } from "@subtaxa/service";
 import { DatasetProgress, RunProgress } from "@subtaxa/contracts";
 import { DatasetEventView, RunEventView } from "../event_view.ts";
@@ -38,6 +39,9 @@ const requests = Metric.counter("http_requests_total", {
 const problemOf = (error: unknown): { readonly error: ProblemError; readonly unexpected: boolean } => {
   if (error instanceof ProblemError) return { error, unexpected: false };
   if (error instanceof BusError) return { error: ofBusError(error), unexpected: true };
+  if (error instanceof DatasetError) {
+    return { error: problem("dataset-failed", error.message), unexpected: true };
+  }
   if (error instanceof HTTPException && error.status === 415) {
     return { error: problem("unsupported-type", "send application/json"), unexpected: false };
   }
