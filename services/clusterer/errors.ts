@@ -4,6 +4,8 @@ import { Data } from "effect";
 export type ClusteringReason =
   | { readonly _tag: "NotFinite"; readonly row: number }
   | { readonly _tag: "Shape"; readonly values: number; readonly dimension: number }
+  /** An image that X-Means needs has no row in the features. */
+  | { readonly _tag: "MissingFeatures"; readonly class: string; readonly image: number }
   | { readonly _tag: "Classes"; readonly states: number; readonly falseNegatives: number };
 
 const sentence = (reason: ClusteringReason): string => {
@@ -12,6 +14,8 @@ const sentence = (reason: ClusteringReason): string => {
       return `row ${reason.row} of the embeddings is not finite: the training has diverged (try a lower learning rate)`;
     case "Shape":
       return `${reason.values} values are not rows of ${reason.dimension} dimensions`;
+    case "MissingFeatures":
+      return `image ${reason.image} of class ${reason.class} has no embedding in the features: the extractor left it out`;
     case "Classes":
       return `${reason.falseNegatives} false negatives were given for ${reason.states} classes`;
   }

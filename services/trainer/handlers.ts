@@ -45,6 +45,6 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
       training,
     };
     // only the best and the last checkpoint are kept
-    const replaced = state.checkpoint && state.checkpoint.key !== state.best?.checkpoint.key;
-    return { events: [trained], obsolete: replaced ? [state.checkpoint] : [] };
+    const { checkpoint: former, best } = state;
+    return { events: [trained], obsolete: former && former.key !== best?.checkpoint.key ? [former] : [] };
   }));

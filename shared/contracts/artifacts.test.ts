@@ -29,6 +29,7 @@ Deno.test("labels and predictions come back as they were", () => {
     cluster: Uint16Array.of(2, 0),
     distance: Float32Array.of(0.5, 0),
     subclasses: [{ class: 0, id: 2, from: 0 }, { class: 1, id: 0, from: 0 }],
+    highestIds: [2, 0],
   };
   expect(decodeLabels(encodeLabels(labels))).toEqual(labels);
   const predictions = {

@@ -44,6 +44,10 @@ export const Subclass = z.object({
   from: z.number().int().min(0),
 });
 export type Subclass = z.infer<typeof Subclass>;
+const LabelsMetadata = z.object({
+  subclasses: z.array(Subclass),
+  highestIds: z.array(z.number().int().min(0)),
+});
 
 /**
  * Pseudo-labels of a fold's training images: class, sub-class id within the class, and the Euclidean distance of
@@ -56,6 +60,8 @@ export interface Labels {
   readonly cluster: Uint16Array;
   readonly distance: Float32Array;
   readonly subclasses: readonly Subclass[];
+  /** Per class: the highest sub-class id given so far, in this epoch or an earlier one. No id is given twice. */
+  readonly highestIds: readonly number[];
 }
 
 /** Held-out images: true and predicted class, and `probability` (N × classes, row-major). */
@@ -164,18 +170,18 @@ export const encodeLabels = (labels: Labels): Uint8Array =>
     class: labels.class,
     cluster: labels.cluster,
     distance: labels.distance,
-  }, { subclasses: labels.subclasses });
+  }, { subclasses: labels.subclasses, highestIds: labels.highestIds });
 
 export const decodeLabels = (bytes: Uint8Array): Labels => {
   const table = decode("labels", bytes);
-  const subclasses = z.array(Subclass).safeParse(table.metadata.subclasses);
-  if (!subclasses.success) throw malformed("labels", "its metadata list no sub-classes");
+  const metadata = LabelsMetadata.safeParse(table.metadata);
+  if (!metadata.success) throw malformed("labels", "its metadata list no sub-classes");
   return {
     image: table.uint32("image"),
     class: table.uint16("class"),
     cluster: table.uint16("cluster"),
     distance: table.float32("distance"),
-    subclasses: subclasses.data,
+    ...metadata.data,
   };
 };
 

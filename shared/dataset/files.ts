@@ -8,6 +8,8 @@ export interface DatasetFiles {
   readonly manifestFile: string;
   /** In the order of `manifest.shards`. */
   readonly shardFiles: readonly string[];
+  /** Where the resized images are kept for the next time. */
+  readonly cacheFolder: string;
 }
 
 /** Reads a manifest from the blob store. */
@@ -37,5 +39,6 @@ export const datasetFiles = (ref: BlobRef): Effect.Effect<DatasetFiles, BusError
     return {
       manifestFile: yield* blobs.file(ref),
       shardFiles: yield* Effect.forEach(shards, blobs.file, { concurrency: 4 }),
+      cacheFolder: blobs.cacheFolder,
     };
   });
