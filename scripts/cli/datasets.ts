@@ -1,0 +1,102 @@
+import { DatasetProgress, DatasetRequest, DatasetView } from "@subtaxa/contracts";
+import { Effect, Stream } from "effect";
+import { basename, resolve } from "node:path";
+import { z } from "zod";
+import { ask, serverEvents, type Target, untilOver } from "./api.ts";
+import { type CliError, usageError } from "./error.ts";
+import { requestOf } from "./flags.ts";
+import { makeScreen } from "./screen.ts";
+import { count, table } from "./words.ts";
+
+const pathOf = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}`;
+
+/** A dataset's name made from its folder's: what a name may not hold becomes `-`. */
+export const nameFrom = (folder: string): string =>
+  basename(folder).normalize("NFKD").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 64);
+
+/** Rejected files by reason, the most frequent first, with the first few names each. */
+export const describeRejected = (rejected: DatasetView["rejected"], names: number): string => {
+  const byReason = Map.groupBy(rejected, ({ reason }) => reason);
+  return [...byReason].sort(([, a], [, b]) => b.length - a.length).map(([reason, files]) => {
+    const shown = files.slice(0, names).map(({ file }) => `    ${file}`);
+    const more = files.length > names ? [`    … and ${files.length - names} more`] : [];
+    return [`  ${count(files.length, "file")}: ${reason}`, ...shown, ...more].join("\n");
+  }).join("\n");
+};
+
+const imagesOf = ({ classes }: DatasetView): number => classes.reduce((sum, { images }) => sum + images, 0);
+
+export const describeDataset = (view: DatasetView, names: number): string => {
+  const { name, state, classes, rejected, error } = view;
+  if (state === "failed") {
+    const why = error?.message ?? "no reason was given";
+    return [`dataset ${name} could not be imported: ${why}`, describeRejected(rejected, names)]
+      .filter(Boolean).join("\n");
+  }
+  const summary = `dataset ${name} is ${state}: ${count(classes.length, "class", "classes")}, ` +
+    `${count(imagesOf(view), "image")}, ${count(rejected.length, "file")} rejected`;
+  const list = table(["class", "images"], classes.map(({ name, images }) => [name, images]));
+  return [
+    summary,
+    ...(classes.length > 0 ? [list.replace(/^/gm, "  ")] : []),
+    describeRejected(rejected, names),
+  ]
+    .filter(Boolean).join("\n");
+};
+
+export const datasetView = (target: Target, name: string): Effect.Effect<DatasetView, CliError> =>
+  ask(target, pathOf(name), DatasetView);
+
+/** Follows an import to its end, with a bar. */
+const followImport = (target: Target, name: string, json: boolean): Effect.Effect<DatasetView, CliError> =>
+  Effect.scoped(Effect.gen(function* () {
+    const screen = yield* makeScreen({ json });
+    const label = `importing ${name}`;
+    const once = Effect.gen(function* () {
+      yield* Stream.runForEach(
+        serverEvents(target, `${pathOf(name)}/events`),
+        ({ event, data }) =>
+          Effect.sync(() => {
+            if (event !== "progress") return;
+            const progress = DatasetProgress.safeParse(JSON.parse(data));
+            if (!progress.success) return;
+            const { done, total, rejected } = progress.data;
+            screen.gauge(name, { label, done, total, details: rejected > 0 ? `${rejected} rejected` : "" });
+          }),
+      );
+      return yield* datasetView(target, name);
+    });
+    return yield* untilOver(once, ({ state }) => state !== "importing");
+  }));
+
+/** Imports a folder and waits until that is done; returns the dataset, which may have failed. */
+export const importFolder = (
+  target: Target,
+  options: {
+    readonly folder: string;
+    readonly name: string | undefined;
+    /** Further fields of the request. */
+    readonly fields: Readonly<Record<string, unknown>>;
+    readonly json: boolean;
+  },
+): Effect.Effect<DatasetView, CliError> =>
+  Effect.gen(function* () {
+    const name = options.name ?? nameFrom(resolve(options.folder));
+    if (name === "") {
+      return yield* usageError(`no name can be made from '${options.folder}': give one with --name`);
+    }
+    const body = yield* requestOf(DatasetRequest, { ...options.fields, name, path: options.folder });
+    yield* ask(target, "/v1/datasets", z.unknown(), { method: "POST", body });
+    return yield* followImport(target, name, options.json);
+  });
+
+export const listDatasets = (target: Target): Effect.Effect<DatasetView[], CliError> =>
+  ask(target, "/v1/datasets", z.array(DatasetView));
+
+export const datasetTable = (datasets: readonly DatasetView[]): string =>
+  table(
+    ["dataset", "state", "classes", "images", "rejected"],
+    datasets.map((
+      view,
+    ) => [view.name, view.state, view.classes.length, imagesOf(view), view.rejected.length]),
+  );

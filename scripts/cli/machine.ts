@@ -1,0 +1,71 @@
+import type { ProcessView } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { join } from "node:path";
+import {
+  patience,
+  readPidFile,
+  root,
+  runArguments,
+  runningOn,
+  servicesOf,
+  StackError,
+  startStack,
+  stopProcess,
+  sweep,
+} from "../stack/mod.ts";
+import { table } from "./words.ts";
+
+/** Where this installation keeps its files. */
+export const dataFolder = (): string => Deno.env.get("SUBTAXA_DATA") || ".subtaxa";
+
+/** Runs NATS and the services until interrupted; fails when a service is given up. */
+export const up = (options: {
+  readonly port: number | undefined;
+  readonly trainers: number;
+  readonly json: boolean;
+}): Effect.Effect<never, StackError> =>
+  Effect.scoped(Effect.gen(function* () {
+    const say = options.json ? console.error : console.log;
+    const stack = yield* startStack({
+      dataFolder: dataFolder(),
+      services: servicesOf({ trainers: options.trainers }),
+      log: say,
+      ...(options.port === undefined ? {} : { port: options.port }),
+    });
+    yield* Effect.addFinalizer(() => Effect.sync(() => say("stopping: services first, NATS last")));
+    yield* stack.ready;
+    if (options.json) {
+      console.log(JSON.stringify({ url: stack.url, natsUrl: stack.natsUrl, processes: stack.processes() }));
+    } else {
+      console.log(`\nSubtaxa is ready at ${stack.url} (NATS at ${stack.natsUrl}, files in ${dataFolder()}).`);
+      console.log(`Ctrl-C, or "subtaxa down" from elsewhere, stops it.`);
+    }
+    return yield* stack.failed;
+  }));
+
+/** Stops what `up` started on this data folder; false when nothing runs there. */
+export const down = (log: (line: string) => void): Effect.Effect<boolean, StackError> =>
+  Effect.gen(function* () {
+    const file = yield* readPidFile(dataFolder());
+    if (!file) return false;
+    // The supervisor takes the services' grace and some more for NATS.
+    yield* stopProcess(file.supervisor, patience.grace + 10_000);
+    yield* sweep(dataFolder(), { grace: patience.grace, log });
+    return true;
+  });
+
+export const processes = (): Effect.Effect<readonly ProcessView[], StackError> =>
+  Effect.map(runningOn(dataFolder()), (running) => running?.processes ?? []);
+
+export const processTable = (processes: readonly ProcessView[]): string =>
+  table(
+    ["service", "pid", "port", "state"],
+    processes.map(({ service, pid, port, state }) => [service, pid, port || "–", state]),
+  );
+
+/** Runs the doctor in a process of its own: it loads native libraries, which may crash. */
+export const doctor = (json: boolean): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const args = runArguments(join(root, "scripts", "doctor.ts"), ...(json ? ["--json"] : []));
+    return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
+  });

@@ -1,0 +1,228 @@
+import { DatasetRequest, RunRequest } from "@subtaxa/contracts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { Effect } from "effect";
+import { resolve } from "node:path";
+import { z } from "zod";
+import type { StackError } from "../stack/mod.ts";
+import type { Target } from "./api.ts";
+import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
+import { type CliError, exitCode } from "./error.ts";
+import { flagsOf } from "./flags.ts";
+import { doctor, down, processes, processTable, up } from "./machine.ts";
+import { cancelRun, listRuns, openFile, runTable, saveReport, startRun } from "./runs.ts";
+import { describeRun, watchRun } from "./watch.ts";
+
+/** What a command line asks for: ends with an exit code. */
+export interface Job {
+  readonly effect: Effect.Effect<number, CliError | StackError>;
+  /** Exit code when it is interrupted. */
+  readonly interrupted: number;
+}
+
+const done = (text: string): Effect.Effect<number> =>
+  Effect.sync(() => {
+    console.log(text);
+    return exitCode.ok;
+  });
+
+const wholeNumber = (least: number) => (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new InvalidArgumentError(`It is no whole number from ${least} on.`);
+  }
+  return value;
+};
+
+/** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
+const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+
+const Values = z.record(z.string(), z.unknown());
+const Common = z.object({ url: z.string(), token: z.string().optional(), json: z.boolean().default(false) });
+
+/** The command line's grammar. Parsing calls `choose` with the job of the command that was named. */
+export const makeProgram = (choose: (job: Job) => void): Command => {
+  const program = new Command("subtaxa")
+    .description("Trains image classifiers that split the classes they miss into visual sub-classes.")
+    .addOption(
+      new Option("--url <address>", "the gateway's address")
+        .default(
+          `http://127.0.0.1:${Deno.env.get("SUBTAXA_PORT") || 8080}`,
+          "this machine, port SUBTAXA_PORT or 8080",
+        ),
+    )
+    .addOption(
+      new Option("--token <token>", "bearer token, where the gateway wants one").env("SUBTAXA_TOKEN"),
+    )
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .showHelpAfterError("(--help after a command shows what it takes)")
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")
+    .exitOverride();
+
+  const target = (command: Command): Target => {
+    const { url, token } = Common.parse(command.optsWithGlobals());
+    return { url: url.replace(/\/+$/, ""), token };
+  };
+  const isJson = (command: Command): boolean => Common.parse(command.optsWithGlobals()).json;
+  const valuesOf = (command: Command) => Values.parse(command.opts());
+  const run = (effect: Job["effect"], interrupted: number = exitCode.interrupted) =>
+    choose({ effect, interrupted });
+  /** Prints the answer as JSON, or in words. */
+  const tell = (command: Command, answer: unknown, words: string) =>
+    done(isJson(command) ? JSON.stringify(answer, null, 2) : words);
+
+  program.command("up")
+    .description("Run NATS and every service on this machine until Ctrl-C")
+    .option("--port <port>", "the gateway's port (default: SUBTAXA_PORT, else 8080)", wholeNumber(0))
+    .option(
+      "--trainers <number>",
+      "trainers side by side, for cross-validation and several runs",
+      wholeNumber(1),
+      1,
+    )
+    .option("--json", "print one JSON line when everything is ready")
+    .action((_options, command: Command) => {
+      const { port, trainers } = z.object({ port: z.number().optional(), trainers: z.number() })
+        .parse(command.opts());
+      run(up({ port, trainers, json: isJson(command) }), exitCode.ok);
+    });
+
+  program.command("down")
+    .description("Stop what `up` started")
+    .action(() =>
+      run(Effect.flatMap(
+        down((line) => console.log(line)),
+        (stopped) => done(stopped ? "stopped" : "nothing is running"),
+      ))
+    );
+
+  program.command("ps")
+    .description("What `up` started: service, process, port, state")
+    .option("--json", "print JSON")
+    .action((_options, command: Command) =>
+      run(
+        Effect.flatMap(processes(), (all) =>
+          tell(command, all, all.length > 0 ? processTable(all) : "nothing is running")),
+      )
+    );
+
+  const imports = program.command("import <folder>")
+    .description("Import a folder of class folders as a dataset")
+    .option("--name <name>", "the dataset's name (default: the folder's)");
+  for (const flag of flagsOf(DatasetRequest, ["name", "path"])) imports.addOption(flag);
+  imports
+    .option("--show <number>", "rejected files to name per reason", wholeNumber(0), 5)
+    .option("--json", "print the dataset as JSON")
+    .action((folder: string, _options, command: Command) => {
+      const { name, show, ...fields } = z.looseObject({ name: z.string().optional(), show: z.number() })
+        .parse(command.opts());
+      const json = isJson(command);
+      run(Effect.gen(function* () {
+        const view = yield* importFolder(target(command), { folder: userPath(folder), name, fields, json });
+        yield* tell(command, view, describeDataset(view, show));
+        return view.state === "ready" ? exitCode.ok : exitCode.failed;
+      }));
+    });
+
+  program.command("datasets [name]")
+    .description("Datasets, or the classes and rejected files of one")
+    .option("--show <number>", "rejected files to name per reason", wholeNumber(0), 5)
+    .option("--json", "print JSON")
+    .action((name: string | undefined, _options, command: Command) => {
+      const { show } = z.object({ show: z.number() }).parse(command.opts());
+      run(
+        name === undefined
+          ? Effect.flatMap(
+            listDatasets(target(command)),
+            (all) => tell(command, all, all.length > 0 ? datasetTable(all) : "there are no datasets yet"),
+          )
+          : Effect.flatMap(
+            datasetView(target(command), name),
+            (view) => tell(command, view, describeDataset(view, show)),
+          ),
+      );
+    });
+
+  /** Watches to the end; prints how it ended. */
+  const watch = (command: Command, id: string): Effect.Effect<number, CliError> =>
+    Effect.gen(function* () {
+      const view = yield* watchRun(target(command), id, { json: isJson(command) });
+      yield* tell(command, view, describeRun(view));
+      return view.state === "completed" ? exitCode.ok : exitCode.failed;
+    }).pipe(Effect.onInterrupt(() =>
+      Effect.sync(() =>
+        console.error(
+          `run ${id} goes on: "subtaxa watch ${id}" shows it again, "subtaxa cancel ${id}" stops it`,
+        )
+      )
+    ));
+
+  const runs = program.command("run").description("Start a run");
+  for (const flag of flagsOf(RunRequest)) runs.addOption(flag);
+  runs
+    .option("--watch", "show its progress until it has ended")
+    .option("--json", "print the run's id as JSON; with --watch, the run as it ended")
+    .action((_options, command: Command) =>
+      run(Effect.gen(function* () {
+        const id = yield* startRun(target(command), valuesOf(command));
+        if (valuesOf(command).watch === true) return yield* watch(command, id);
+        return yield* tell(
+          command,
+          { id },
+          `run ${id} is queued: "subtaxa watch ${id}" shows how it goes on`,
+        );
+      }))
+    );
+
+  program.command("watch <run>")
+    .description("Show a run's progress until it has ended")
+    .option("--json", "print the run as it ended as JSON")
+    .action((id: string, _options, command: Command) => run(watch(command, id)));
+
+  program.command("runs")
+    .description("Runs, newest first")
+    .option("--limit <number>", "at most so many", wholeNumber(1), 50)
+    .option("--json", "print JSON, without the epochs")
+    .action((_options, command: Command) => {
+      const { limit } = z.object({ limit: z.number() }).parse(command.opts());
+      run(
+        Effect.flatMap(
+          listRuns(target(command), limit),
+          (all) => tell(command, all, all.length > 0 ? runTable(all) : "there are no runs yet"),
+        ),
+      );
+    });
+
+  program.command("cancel <run>")
+    .description("Stop a run within one batch")
+    .option("--json", "print the run as JSON")
+    .action((id: string, _options, command: Command) =>
+      run(
+        Effect.flatMap(cancelRun(target(command), id), (view) =>
+          tell(command, view, `run ${id} is ${view.state}`)),
+      )
+    );
+
+  program.command("report <run>")
+    .description("Save the report of a completed run, one HTML file")
+    .option("--output <file>", "where to (default: subtaxa-<run>.html)")
+    .option("--open", "show it in the browser")
+    .option("--json", "print the file's path as JSON")
+    .action((id: string, _options, command: Command) => {
+      const { output, open } = z.object({ output: z.string().optional(), open: z.boolean().default(false) })
+        .parse(command.opts());
+      const path = userPath(output ?? `subtaxa-${id}.html`);
+      run(Effect.gen(function* () {
+        yield* saveReport(target(command), id, path);
+        yield* tell(command, { run: id, path }, `the report is at ${path}`);
+        if (open) yield* openFile(path);
+        return exitCode.ok;
+      }));
+    });
+
+  program.command("doctor")
+    .description("Check what Subtaxa needs: TensorFlow, GPU, NATS, disk")
+    .option("--json", "print JSON")
+    .action((_options, command: Command) => run(doctor(isJson(command))));
+
+  return program;
+};

@@ -1,0 +1,28 @@
+/** Figures and tables as the command line shows them. */
+
+export const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+
+/** `4 s`, `3 min 20 s`, `2 h 5 min`. */
+export const duration = (seconds: number): string => {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+};
+
+export const count = (number: number, one: string, many = `${one}s`): string =>
+  `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export const table = (header: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
+  const cells = [header, ...rows.map((row) => row.map(String))];
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const isNumeric = header.map((_, column) =>
+    rows.length > 0 && rows.every((row) => /^[-–]?[\d,.]*( %)?$/.test(String(row[column] ?? "")))
+  );
+  return cells.map((row) =>
+    row.map((cell, column) =>
+      isNumeric[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)
+    ).join("  ").trimEnd()
+  ).join("\n");
+};
