@@ -27,6 +27,7 @@ const naive = (rows: Rows, labels: readonly number[], margin: number) => {
     mean(losses.map((loss) => Number(loss > 0))),
     mean(worst.map((triplet) => triplet.positive)),
     mean(worst.map((triplet) => triplet.negative)),
+    worst.length,
   ];
 };
 
@@ -84,7 +85,7 @@ Deno.test("a batch without any triplet has loss 0 and gradient 0", () => {
   const rows = [[1, 2, 3], [-1, 0.5, 2], [0.1, 0.2, -3]];
   for (const labels of [[0, 1, 2], [4, 4, 4]]) {
     const { value, gradient } = evaluate(rows, labels, 0.2);
-    expect(value).toEqual([0, 0, 0, 0]);
+    expect(value).toEqual([0, 0, 0, 0, 0]);
     expect(gradient.every((g) => g === 0)).toBe(true);
   }
 });

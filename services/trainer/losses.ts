@@ -40,9 +40,9 @@ const mineHardest = (embeddings: Tensor2D, labels: Tensor1D) => {
  * squared, on L2-normalised embeddings. Triplets are mined batch-hard: each anchor that has a positive and a negative in
  * the batch, with the farthest positive and the nearest negative; the loss is the mean over these anchors.
  *
- * `embeddings` N × d, `labels` N (sub-classes). Returns four numbers: the loss; the share of anchors whose loss is
- * positive; the mean distances anchor–positive and anchor–negative. Only the first has a gradient. Without any anchor all
- * four are 0, and so is the gradient.
+ * `embeddings` N × d, `labels` N (sub-classes). Returns five numbers: the loss; the share of anchors whose loss is
+ * positive; the mean distances anchor–positive and anchor–negative; the number of anchors. Only the first has a gradient.
+ * Without any anchor all five are 0, and so is the gradient.
  */
 export const batchHardTriplets = (embeddings: Tensor2D, labels: Tensor1D, margin: number): Tensor1D => {
   const points = l2Normalise(embeddings);
@@ -62,6 +62,7 @@ export const batchHardTriplets = (embeddings: Tensor2D, labels: Tensor1D, margin
       mean(active),
       mean(positiveDistance),
       mean(negativeDistance),
+      tf.sum(anchors),
     ]) as Tensor1D;
     // ∂‖u‖/∂u = u/‖u‖; where u = 0 this is 0, because the norm is not.
     const weight = tf.mul(share, active);

@@ -18,11 +18,14 @@ export interface TraineeOptions {
   readonly margin?: number;
 }
 
-/** What one batch gave, means over its images (the last three: over its anchors). */
+/** What one batch gave. */
 export interface BatchLosses {
+  /** The sum of the two that follow. */
   readonly loss: number;
   readonly crossEntropy: number;
   readonly triplet: number;
+  /** Images with a positive and a negative in the batch; the three figures that follow are means over them. */
+  readonly anchors: number;
   readonly activeTriplets: number;
   readonly positiveDistance: number;
   readonly negativeDistance: number;
@@ -89,30 +92,42 @@ export class Trainee {
       parts!.dispose();
       return read;
     });
-    const [entropy = 0, triplet = 0, activeTriplets = 0, positiveDistance = 0, negativeDistance = 0] = values;
+    const [
+      entropy = 0,
+      triplet = 0,
+      activeTriplets = 0,
+      positiveDistance = 0,
+      negativeDistance = 0,
+      anchors = 0,
+    ] = values;
     return {
       loss: entropy + triplet,
       crossEntropy: entropy,
       triplet,
+      anchors,
       activeTriplets,
       positiveDistance,
       negativeDistance,
     };
   }
 
-  /** The statistics of every batch normalisation with the present weights, over batches of preprocessed images. */
+  /**
+   * The statistics of every batch normalisation with the present weights, over batches of preprocessed images, which it
+   * disposes.
+   */
   measure(batches: Iterable<Tensor4D>): Checkpoint["statistics"] {
     const { scope, statistics } = measuring(this.#variables);
     const layers = new Layers(scope);
     for (const images of batches) {
       tf.tidy(() => void networks[this.#start.backbone].forward(layers, images));
+      images.dispose();
     }
     return statistics();
   }
 
-  /** Everything as plain arrays: a checkpoint after one more epoch. */
+  /** Everything as plain arrays. */
   checkpoint(statistics: Checkpoint["statistics"]): Checkpoint {
-    const { parameters, head, epoch } = this.#start;
+    const { parameters, head } = this.#start;
     const { step, moments } = this.#adam.state();
     const trained = new Map([...parameters].map(([name, { shape }]): [string, Parameter] => {
       const { first, second } = moments.get(name)!;
@@ -132,7 +147,6 @@ export class Trainee {
     });
     return {
       ...this.#start,
-      epoch: epoch + 1,
       parameters: trained,
       steps: step,
       statistics,

@@ -1,4 +1,4 @@
-import { Backbone } from "@subtaxa/contracts";
+import { Backbone, type RunSpec } from "@subtaxa/contracts";
 import { z } from "zod";
 import { ModelError } from "./error.ts";
 import type { Head, Trained } from "./head.ts";
@@ -135,4 +135,24 @@ export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint =>
     statistics: new Map(names(kinds.statistic).map((name) => [name, floats(kinds.statistic + name)])),
     head: { rows, width: width!, kernel, bias, steps: integers(HEAD_STEPS, rows.length) },
   };
+};
+
+/** Throws `ModelError/Incompatible` unless the checkpoint is of a run with this network, image size and these classes. */
+export const requireSameRun = (checkpoint: Checkpoint, spec: RunSpec, file: string): void => {
+  const differs = (["backbone", "imageSize", "classes"] as const).find((key) =>
+    String(checkpoint[key]) !== String(spec[key])
+  );
+  if (differs === undefined) return;
+  throw new ModelError({
+    reason: { _tag: "Incompatible", file },
+    message: `checkpoint ${file} is of another run: its ${differs} is ${checkpoint[differs]}, ` +
+      `the run's ${spec[differs]}`,
+  });
+};
+
+/** Reads and checks the checkpoint of a run. Throws `ModelError`. */
+export const readCheckpoint = (file: string, spec: RunSpec): Checkpoint => {
+  const checkpoint = decodeCheckpoint(Deno.readFileSync(file), file);
+  requireSameRun(checkpoint, spec, file);
+  return checkpoint;
 };

@@ -1,9 +1,18 @@
 /** Networks, their heads of sub-classes, checkpoints, and inference. */
-export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type Parameter } from "./checkpoint.ts";
+export {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Parameter,
+  readCheckpoint,
+  requireSameRun,
+} from "./checkpoint.ts";
 export { ModelError, type ModelReason } from "./error.ts";
 export { classLogProbabilities, followLabels, type Head, type HeadRow, type Trained } from "./head.ts";
+export { type BatchProgress, classify, embed, type Inference, stopwatch } from "./inference.ts";
 export { Layers } from "./layers.ts";
-export { loadModel, type Model, newCheckpoint } from "./model.ts";
+export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
 export { type Network, networks, type Preprocessing } from "./networks.ts";
-export { type PixelBatch, preprocess } from "./preprocess.ts";
+export { imageTensor, type RunData, type RunDataInput, runDataLoader } from "./run_data.ts";
+export { readSafetensors, type Safetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 export { measuring, training } from "./scopes.ts";

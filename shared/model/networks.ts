@@ -3,7 +3,7 @@ import type { Backbone } from "@subtaxa/contracts";
 import type { Layers } from "./layers.ts";
 import { EMBEDDING, small } from "./small.ts";
 
-/** How pixels become numbers: value · `scale` + `offset`, grey repeated to three channels. Stored with the model. */
+/** How a pixel's value from 0 to 1 is fed to the network: value · `scale` + `offset`. Stored with the model. */
 export interface Preprocessing {
   readonly scale: number;
   readonly offset: number;
@@ -21,5 +21,5 @@ export interface Network {
 
 /** Another network is one more file and one more line. */
 export const networks: Readonly<Record<Backbone, Network>> = {
-  small: { embedding: EMBEDDING, preprocessing: { scale: 1 / 127.5, offset: -1 }, forward: small },
+  small: { embedding: EMBEDDING, preprocessing: { scale: 2, offset: -1 }, forward: small },
 };
