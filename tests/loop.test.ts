@@ -11,7 +11,7 @@ import {
 } from "@subtaxa/contracts";
 import { confusionOf, metricsOf } from "@subtaxa/metrics";
 import { projectAll } from "@subtaxa/runs";
-import { ConfigProvider, Effect, Layer, Stream } from "effect";
+import { ConfigProvider, Effect, Layer, Schedule, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { drawDataset } from "../scripts/demo/images.ts";
@@ -37,7 +37,7 @@ const post = (url: string, body: unknown) =>
 
 /** Asks again until the answer is as wanted; the test runner's own limit ends a vain wait. */
 const until = <A>(ask: () => Promise<A>, wanted: (answer: A) => boolean) =>
-  Effect.promise(ask).pipe(Effect.repeat({ schedule: "200 millis", until: wanted }));
+  Effect.promise(ask).pipe(Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: wanted }));
 
 /** The rows of a CSV file without quoted fields. */
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
