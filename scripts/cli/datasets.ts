@@ -12,7 +12,10 @@ const pathOf = (name: string): string => `/v1/datasets/${encodeURIComponent(name
 
 /** A dataset's name made from its folder's: what a name may not hold becomes `-`. */
 export const nameFrom = (folder: string): string =>
-  basename(folder).normalize("NFKD").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 64);
+  basename(folder).normalize("NFKD").replace(/\p{M}+/gu, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(
+    /^[-_]+|-+$/g,
+    "",
+  ).slice(0, 64);
 
 /** Rejected files by reason, the most frequent first, with the first few names each. */
 export const describeRejected = (rejected: DatasetView["rejected"], names: number): string => {

@@ -1,0 +1,147 @@
+import { RunRequest } from "@subtaxa/contracts";
+import { Command, CommanderError } from "commander";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { z } from "zod";
+import { describeProblem } from "./api.ts";
+import { describeRejected, nameFrom } from "./datasets.ts";
+import { flagsOf, requestOf } from "./flags.ts";
+import { narrator } from "./narrate.ts";
+import { makePlainScreen } from "./screen.ts";
+import { gaugeOf } from "./watch.ts";
+import { duration, table } from "./words.ts";
+
+const parse = (...args: string[]): Record<string, unknown> => {
+  const command = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
+  for (const flag of flagsOf(RunRequest)) command.addOption(flag);
+  return command.parse(args, { from: "user" }).opts();
+};
+
+Deno.test("every field of a run request is a flag with its range and default", () => {
+  const flags = flagsOf(RunRequest);
+  expect(flags.map((flag) => flag.attributeName())).toEqual(Object.keys(RunRequest.shape));
+  const text = (name: string) => flags.find((flag) => flag.attributeName() === name)!;
+  expect(text("imageSize").flags).toBe("--image-size <integer>");
+  expect(text("imageSize").description).toContain("(16 to 512; a multiple of 8; default: 64)");
+  expect(text("criterion").description).toContain("bic | aic");
+  expect(text("dataset").description).toContain("required");
+  expect(flagsOf(RunRequest, ["dataset"]).length).toBe(flags.length - 1);
+});
+
+Deno.test("flags become the fields of a request; what is not given stays out of it", async () => {
+  const values = parse(
+    "--dataset",
+    "x",
+    "--image-size",
+    "32",
+    "--learning-rate",
+    "1e-4",
+    "--method",
+    "triplet",
+  );
+  const request = { dataset: "x", imageSize: 32, learningRate: 1e-4, method: "triplet" };
+  expect(await Effect.runPromise(requestOf(RunRequest, { ...values, watch: true }))).toEqual(request);
+});
+
+Deno.test("values that can't be are refused with the flag's name", async () => {
+  expect(() => parse("--epochs", "two")).toThrow(CommanderError);
+  expect(() => parse("--epochs", "1.5")).toThrow(/whole number/);
+  expect(() => parse("--margin", "")).toThrow(/no number/);
+  expect(() => parse("--method", "magic")).toThrow(/Allowed choices/);
+  const fail = (values: Record<string, unknown>) =>
+    Effect.runPromise(Effect.flip(requestOf(RunRequest, values))).then(({ message }) => message);
+  expect(await fail({ dataset: "x", imageSize: 17 })).toMatch(/^--image-size: .*multiple of 8/);
+  expect(await fail({ dataset: "x", clusterer: "train" })).toMatch(/^--clusterer: is reserved/);
+  expect(await fail({})).toBe("--dataset is required");
+});
+
+Deno.test("a problem is told once", () => {
+  const problem = { type: "t", status: 422, title: "The request doesn't fit" };
+  const errors = [{ field: "epochs", message: "must be at least 1" }];
+  expect(describeProblem({ ...problem, detail: "epochs: must be at least 1", errors }))
+    .toBe("The request doesn't fit: epochs: must be at least 1");
+  expect(describeProblem({ ...problem, detail: "see below", errors }))
+    .toBe("The request doesn't fit: see below\n  epochs: must be at least 1");
+});
+
+Deno.test("rejected files are grouped by reason, most frequent first, the first few named", () => {
+  const rejected = [
+    { file: "a/1.png", reason: "empty" },
+    ...[2, 3, 4].map((i) => ({ file: `a/${i}.png`, reason: "unreadable" })),
+  ];
+  expect(describeRejected(rejected, 2)).toBe(
+    "  3 files: unreadable\n    a/2.png\n    a/3.png\n    … and 1 more\n  1 file: empty\n    a/1.png",
+  );
+});
+
+Deno.test("a dataset's name comes from its folder's", () => {
+  expect(nameFrom("/data/plankton groups (2019)/")).toBe("plankton-groups-2019");
+  expect(nameFrom("/data/Kieselalgen Köln")).toBe("Kieselalgen-Koln");
+  expect(nameFrom("/数据")).toBe("");
+});
+
+const scores = { accuracy: 0.9, fScore: 0.875 };
+const trained = (fold: number, epoch: number) =>
+  ({ type: "epoch.trained", fold, epoch, training: { loss: 0.5, seconds: 62 } }) as const;
+const validated = (fold: number, epoch: number, converged: "patience" | null = null) =>
+  ({ type: "epoch.validated", fold, epoch, loss: 1, metrics: scores, converged }) as const;
+
+Deno.test("an epoch's line waits for what was split, where the method splits", () => {
+  const tell = narrator({ method: "clustering+triplet", folds: 1 });
+  expect(tell(trained(0, 1))).toEqual([]);
+  expect(tell(validated(0, 1))).toEqual([]);
+  expect(tell({ type: "adaptation.planned", fold: 0, epoch: 1 })).toEqual([]);
+  const changes = [{ class: "copepod", from: 1, to: 3 }, { class: "detritus", from: 2, to: 1 }];
+  expect(tell({ type: "dataset.relabelled", fold: 0, epoch: 1, changes })).toEqual([
+    "epoch   1  loss 0.5000  1 min 2 s  validation accuracy 90.0 %  F 87.5 %  copepod 1→3, detritus 2→1",
+  ]);
+  tell(trained(0, 2));
+  expect(tell(validated(0, 2, "patience"))[0]).toMatch(/^epoch {3}2 .* done$/);
+  expect(tell({ type: "fold.completed", fold: 0, epoch: 2, metrics: scores }))
+    .toEqual(["held-out accuracy 90.0 %  F 87.5 %"]);
+  // a run that ends meanwhile still tells the epoch
+  tell(validated(0, 3));
+  expect(tell({ type: "run.cancelled" })[0]).toMatch(/^epoch {3}3 /);
+});
+
+Deno.test("without clusters an epoch's line comes at once, folds are told apart", () => {
+  const tell = narrator({ method: "triplet", folds: 2 });
+  tell(trained(1, 4));
+  expect(tell(validated(1, 4))[0]).toMatch(/^fold 2 {2}epoch {3}4 {2}loss 0\.5000 /);
+});
+
+Deno.test("progress shows loss, speed, time left and what is being split", () => {
+  const progress = { runId: "r", fold: 1, epoch: 3, step: "train", done: 37, total: 310 } as const;
+  const more = { loss: 0.25, imagesPerSecond: 812.4, secondsLeft: 75, splitting: ["copepod", "detritus"] };
+  expect(gaugeOf({ ...progress, ...more }, 2)).toEqual({
+    label: "fold 2 epoch 3 train",
+    done: 37,
+    total: 310,
+    details: "loss 0.2500 · 812 images/s · 1 min 15 s left · split: copepod, detritus",
+  });
+  expect(gaugeOf(progress, 1).details).toBe("");
+});
+
+Deno.test("without a terminal a gauge is a line every ten seconds", () => {
+  const lines: string[] = [];
+  let now = 0;
+  const screen = makePlainScreen((text) => lines.push(text), () => now);
+  const at = (seconds: number, done: number) => {
+    now = seconds * 1000;
+    screen.gauge("fold 0", { label: "epoch 1 train", done, total: 9, details: "" });
+  };
+  at(0, 1);
+  at(5, 2);
+  screen.line("a fact");
+  at(10, 3);
+  expect(lines).toEqual(["epoch 1 train 1/9", "a fact", "epoch 1 train 3/9"]);
+});
+
+Deno.test("durations and tables", () => {
+  expect([4.4, 59.6, 200, 7_500].map(duration)).toEqual(["4 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]);
+  expect(table(["name", "n"], [["a", 12], ["longer", 3]])).toBe("name     n\na       12\nlonger   3");
+});
+
+Deno.test("a schema that no flag can be made from is noticed", () => {
+  expect(() => flagsOf(z.object({ nested: z.object({ a: z.string() }) }))).toThrow();
+});
