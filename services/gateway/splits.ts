@@ -7,8 +7,8 @@ import { fieldProblem, type ProblemError } from "./api/problem.ts";
 const ENOUGH = 5;
 
 /**
- * Whether every fold has training, validation and held-out images of every class; else a problem that names a class that
- * hasn't.
+ * Whether every fold has training, validation and held-out images of every class; else a problem that names the smallest
+ * class that hasn't.
  */
 export const checkSplits = (
   manifest: Manifest,
@@ -19,25 +19,26 @@ export const checkSplits = (
   for (const label of labels) counts[label]! += 1;
   const small = counts.flatMap((count, label) => count < Math.max(ENOUGH, folds) ? [label] : []);
   if (small.length === 0) return Effect.void;
+  let worst: { label: number; fold: number; part: string } | undefined;
   for (let fold = 0; fold < folds; fold++) {
-    const parts = split(labels, { seed, folds, fold });
-    for (const part of ["train", "validation", "test"] as const) {
-      const present = new Set(Array.from(parts[part], (image) => labels[image]));
-      const missing = small.find((label) => !present.has(label));
-      if (missing === undefined) continue;
-      const images = counts[missing] === 1 ? "1 image" : `${counts[missing]} images`;
-      const advice = folds > 1 && counts[missing]! >= ENOUGH
-        ? `use at most ${counts[missing]} folds`
-        : `add images, or import again with minClassImages ${counts[missing]! + 1} to leave the class out`;
-      return fieldProblem(
-        "impossible-split",
-        "folds",
-        `class '${manifest.classes[missing]}' has ${images}, too few for ${
-          folds === 1 ? "the split" : `${folds} folds`
-        }` +
-          ` (fold ${fold} would have none of it in its ${part} part): ${advice}`,
-      );
+    for (const [part, images] of Object.entries(split(labels, { seed, folds, fold }))) {
+      const present = new Set(Array.from(images as Uint32Array, (image) => labels[image]));
+      for (const label of small) {
+        if (present.has(label) || (worst && counts[worst.label]! <= counts[label]!)) continue;
+        worst = { label, fold, part };
+      }
     }
   }
-  return Effect.void;
+  if (!worst) return Effect.void;
+  const count = counts[worst.label]!;
+  const advice = count >= ENOUGH
+    ? `use at most ${count} folds`
+    : `add images, or import again with minClassImages ${count + 1} to leave the class out`;
+  return fieldProblem(
+    "impossible-split",
+    "folds",
+    `class '${manifest.classes[worst.label]}' has ${count} image${count === 1 ? "" : "s"}, too few for ` +
+      `${folds === 1 ? "the split" : `${folds} folds`} (fold ${worst.fold} would have none of it in its ` +
+      `${worst.part} part): ${advice}`,
+  );
 };

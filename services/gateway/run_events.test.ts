@@ -1,0 +1,109 @@
+import { progressSubject, type RunMetricsView } from "@subtaxa/contracts";
+import { Bus } from "@subtaxa/bus";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { RunEventView } from "./event_view.ts";
+import { messages, problemIn, take, withGateway } from "./testing.ts";
+import { completed, factsOf, importTrees, metrics, requestOf, startRun } from "./testing_run.ts";
+
+Deno.test(
+  "a run's events, live and resumed after every one of them: no gap, no duplicate, an end",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const id = await startRun(gateway);
+    const path = `/v1/runs/${id}/events`;
+    const request = await requestOf(gateway, id);
+    const facts = [...await factsOf(gateway, request), await completed(gateway, request)];
+    const live = take(messages(gateway, path));
+    const bystander = await startRun(gateway); // its facts belong to another story
+    const seqs: number[] = [];
+    for (const fact of facts) {
+      seqs.push(...await gateway.publish(fact));
+      const progress = { runId: id, fold: 0, epoch: 1, step: "train", done: 1, total: 2 };
+      await gateway.run(Effect.flatMap(Bus, (bus) => bus.progress(progressSubject.run(id), progress)));
+    }
+    const told = await live;
+    const lasting = told.filter(({ event }) => event !== "progress");
+    expect(lasting.map(({ event }) => event)).toEqual(["run.requested", ...facts.map(({ type }) => type)]);
+    expect(lasting.slice(1).map((message) => Number(message.id))).toEqual(seqs);
+    expect(told.filter(({ event }) => event === "progress").every((message) => !message.id)).toBe(true);
+    expect(told.some(({ data }) => data.includes(bystander))).toBe(false);
+    for (const { data } of lasting) {
+      expect(RunEventView.parse(JSON.parse(data))).toEqual(JSON.parse(data));
+      expect(data).not.toMatch(/"spec"|"state"|sha256/);
+    }
+    const validated = JSON.parse(lasting.find(({ event }) => event === "epoch.validated")!.data);
+    expect(validated).toMatchObject({ falseNegatives: { ash: 0.5, birch: 0 }, metrics });
+    expect(JSON.parse(lasting[0]!.data)).toMatchObject({ type: "run.requested", epochs: 2 });
+    const relabelled = JSON.parse(lasting.find(({ event }) => event === "dataset.relabelled")!.data);
+    expect(relabelled).toMatchObject({
+      clusters: { ash: 2, birch: 1 },
+      allowedClusters: { ash: 2, birch: 1 },
+    });
+
+    for (const [i, { id: lastId }] of lasting.slice(0, -1).entries()) {
+      const rest = await take(messages(gateway, path, { "last-event-id": lastId! }));
+      expect(rest).toEqual(lasting.slice(i + 1));
+    }
+    expect((await gateway.get(path, { "last-event-id": lasting.at(-1)!.id! })).status).toBe(204);
+    // ids that never were: everything, rather than nothing for ever
+    for (const id of ["999999", "-1", "x"]) {
+      expect((await take(messages(gateway, path, { "last-event-id": id }))).length).toBe(lasting.length);
+    }
+    await problemIn(await gateway.get("/v1/runs/nobody/events"), 404);
+  }),
+);
+
+Deno.test(
+  "many readers that leave in the middle leave nothing behind",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const path = `/v1/runs/${await startRun(gateway)}/events`;
+    await Promise.all(Array.from({ length: 20 }, () => take(messages(gateway, path), 1)));
+    expect((await take(messages(gateway, path), 1))[0]!.event).toBe("run.requested");
+  }),
+);
+
+Deno.test(
+  "results: not before the run has completed, then metrics, tables and report",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const id = await startRun(gateway);
+    const at = (name: string) => gateway.get(`/v1/runs/${id}/${name}`);
+    const request = await requestOf(gateway, id);
+    for (const name of ["metrics", "predictions.csv", "labels.csv", "report"]) {
+      const problem = await problemIn(await at(name), 409);
+      expect(problem.detail).toMatch(/is queued \(waiting for a trainer\): wait until it has completed/);
+      await problemIn(await gateway.get(`/v1/runs/nobody/${name}`), 404);
+    }
+    await gateway.publish(...await factsOf(gateway, request));
+    const labels = await at("labels.csv"); // as far as it is
+    expect(labels.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+    expect(labels.headers.get("content-disposition")).toBe(`attachment; filename="${id}-labels.csv"`);
+    expect((await labels.text()).trim().split("\n")).toEqual([
+      "image,fold,epoch,class,subclass,label,distance",
+      "ash/000.png,0,2,ash,0,ash/0,0.5",
+      "ash/001.png,0,2,ash,1,ash/1,0.25",
+      "birch/000.png,0,2,birch,0,birch/0,0",
+    ]);
+    await problemIn(await at("report"), 409);
+
+    await gateway.publish(await completed(gateway, request));
+    await take(messages(gateway, `/v1/runs/${id}/events`));
+    expect(await (await at("metrics")).json() as RunMetricsView).toEqual({
+      id,
+      metrics,
+      classes: ["ash", "birch"],
+      folds: [{ fold: 0, bestEpoch: 2, metrics, confusion: [[1, 0], [1, 0]] }],
+    });
+    expect((await (await at("predictions.csv")).text()).trim().split("\n")).toEqual([
+      "image,fold,true,predicted,ash,birch",
+      "ash/002.png,0,ash,ash,0.75,0.25",
+      "birch/001.png,0,birch,ash,0.5,0.5",
+    ]);
+    const report = await at("report");
+    expect(report.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(report.headers.get("content-security-policy")).toMatch(/default-src 'none';.*sandbox/);
+    expect(await report.text()).toBe("<!doctype html><title>report</title>");
+  }),
+);
