@@ -1,8 +1,16 @@
 import { CommanderError } from "commander";
 import { Cause, Effect, Exit, Option } from "effect";
-import { reachLoopbackDirectly, type StackError } from "../stack/mod.ts";
-import { type CliError, exitCode } from "./error.ts";
+import type { Failure } from "@subtaxa/contracts";
+import { reachLoopbackDirectly } from "../stack/mod.ts";
+import { exitCode } from "./error.ts";
 import { type Job, makeProgram } from "./program.ts";
+
+export { ask, request, type Target } from "./api.ts";
+export { importFolder } from "./datasets.ts";
+export { failedError } from "./error.ts";
+export { saveReport, startRun } from "./runs.ts";
+export { watchRun } from "./watch.ts";
+export { table } from "./words.ts";
 
 const parse = (args: readonly string[]): Job | number => {
   let chosen: Job | undefined;
@@ -17,7 +25,9 @@ const parse = (args: readonly string[]): Job | number => {
 };
 
 /** Runs the job; SIGINT, SIGTERM and SIGHUP interrupt it, a second one ends this process at once. */
-const execute = async ({ effect, interrupted }: Job): Promise<number> => {
+export const execute = async (
+  { effect, interrupted }: { readonly effect: Effect.Effect<number, Failure>; readonly interrupted: number },
+): Promise<number> => {
   const fiber = Effect.runFork(effect);
   let signals = 0;
   const stop = () => {
@@ -26,9 +36,7 @@ const execute = async ({ effect, interrupted }: Job): Promise<number> => {
   };
   const names: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const name of names) Deno.addSignalListener(name, stop);
-  const exit = await new Promise<Exit.Exit<number, CliError | StackError>>((resolve) =>
-    fiber.addObserver(resolve)
-  );
+  const exit = await new Promise<Exit.Exit<number, Failure>>((resolve) => fiber.addObserver(resolve));
   for (const name of names) Deno.removeSignalListener(name, stop);
   if (Exit.isSuccess(exit)) return exit.value;
   if (Cause.hasInterruptsOnly(exit.cause)) return interrupted;
