@@ -7,7 +7,7 @@ const Scores = Metrics.pick({ accuracy: true, fScore: true });
 
 /** What is read of a run's facts (`GET /v1/runs/{id}/events`); facts without a line of their own keep their type. */
 export const RunFact = z.union([
-  z.object({ type: z.literal("run.requested") }),
+  z.object({ type: z.literal("run.requested"), ...head }),
   z.object({
     type: z.literal("epoch.trained"),
     ...head,

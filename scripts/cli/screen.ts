@@ -42,7 +42,6 @@ const makeTerminalScreen = (): { screen: Screen; stop: () => void } => {
     linewrap: false,
     clearOnComplete: true,
     gracefulExit: false,
-    forceRedraw: true,
   }, progress.Presets.shades_classic);
   const shown = new Map<string, progress.SingleBar>();
   return {

@@ -21,6 +21,8 @@ const parseJson = (text: string): unknown => {
   }
 };
 
+const labelWidth = 20;
+
 /** Progress within a step as a bar. */
 export const gaugeOf = (progress: RunProgress, folds: number) => {
   const { fold, epoch, step, done, total, loss, imagesPerSecond, secondsLeft, splitting = [] } = progress;
@@ -31,17 +33,19 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
     splitting.length === 0 ? "" : `split: ${splitting.join(", ")}`,
   ];
   const label = `${folds > 1 ? `fold ${fold + 1} ` : ""}epoch ${epoch} ${step}`;
-  return { label: label.padEnd(18), done, total, details: details.filter(Boolean).join(" · ") };
+  return { label: label.padEnd(labelWidth), done, total, details: details.filter(Boolean).join(" · ") };
 };
 
-/** The whole run as a bar: it has no more epochs than `epochs`, and often fewer. */
-const gaugeOfRun = ({ id, epoch, epochs, step, secondsLeft }: RunView) => ({
-  label: `run ${id}`.padEnd(18),
-  done: epoch,
-  total: epochs,
-  details: [step, secondsLeft === undefined ? "" : `at most ${duration(secondsLeft)} left`].filter(Boolean)
-    .join(" · "),
-});
+/** The whole run as a bar over the epochs of all folds: it may end before the last. */
+const gaugeOfRun = ({ history, epochs, folds, step, secondsLeft }: RunView) => {
+  const left = secondsLeft === undefined ? "" : `at most ${duration(secondsLeft)} left`;
+  return {
+    label: "epochs".padEnd(labelWidth),
+    done: history.length,
+    total: epochs * folds,
+    details: [step, left].filter(Boolean).join(" · "),
+  };
+};
 
 /** Follows the facts and the progress until the run has ended, over broken connections too. */
 const follow = (target: Target, view: RunView, screen: Screen): Effect.Effect<void, CliError> =>
@@ -64,7 +68,7 @@ const follow = (target: Target, view: RunView, screen: Screen): Effect.Effect<vo
           const fact = RunFact.safeParse(parseJson(data));
           if (!fact.success) return; // a kind of fact that a later version tells
           for (const line of tell(fact.data)) screen.line(line);
-          if (fact.data.type === "fold.completed") screen.remove(`fold ${fact.data.fold}`);
+          if ("fold" in fact.data) screen.remove(`fold ${fact.data.fold}`); // the step is over
           if (isEnd(fact.data)) yield* Ref.set(ended, true);
         }));
       return (yield* Ref.get(ended)) || hasEnded(yield* runView(target, view.id));

@@ -7,6 +7,8 @@ import { beganAt } from "./identity.ts";
 import { readPidFile, runningOn, type ServiceDefinition, type Stack, StackError, startStack } from "./mod.ts";
 import { writePidFile } from "./pid_file.ts";
 
+Deno.env.delete("NATS_URL"); // these tests start their own
+
 const module = join(import.meta.dirname!, "testdata", "fake_service.ts");
 const fake = (name: string, mode = name): ServiceDefinition => ({ name, module, env: { FAKE_MODE: mode } });
 const trio = [fake("gateway"), fake("trainer"), fake("evaluator")];

@@ -98,8 +98,8 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const logFolder = join(dataFolder, "logs");
 
     yield* takeOver(dataFolder, { grace: timing.grace, log });
-    const host = options.env?.SUBTAXA_HOST ?? Deno.env.get("SUBTAXA_HOST") ?? "127.0.0.1";
-    const port = yield* choosePort(host, options.port ?? Number(Deno.env.get("SUBTAXA_PORT") ?? 8080));
+    const host = (options.env?.SUBTAXA_HOST ?? Deno.env.get("SUBTAXA_HOST")) || "127.0.0.1";
+    const port = yield* choosePort(host, options.port ?? Number(Deno.env.get("SUBTAXA_PORT") || 8080));
     const address = ["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host;
     const url = `http://${address}:${port}`;
     const board = yield* makeBoard(dataFolder, url);
@@ -109,13 +109,13 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const native = yield* ensureNative().pipe(
       Effect.mapError(({ message }) => StackError.of({ _tag: "SetupFailed", detail: message })),
     );
-    const natsUrl = options.natsUrl ?? Deno.env.get("NATS_URL") ?? (yield* superviseNats({
+    const natsUrl = options.natsUrl ?? (Deno.env.get("NATS_URL") || (yield* superviseNats({
       binary: natsServerOnPath() ?? native.natsServer,
       folder: join(dataFolder, "nats"),
       timing,
       log,
       show: board.show,
-    }));
+    })));
     board.connected(natsUrl);
 
     const env = {
