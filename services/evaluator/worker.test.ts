@@ -1,0 +1,44 @@
+import { decodePredictions } from "@subtaxa/contracts";
+import { encodeCheckpoint } from "@subtaxa/model";
+import { stripesOnDisk, untrainedCheckpoint } from "@subtaxa/model/testing";
+import { TensorWorker } from "@subtaxa/tensorflow";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { join } from "node:path";
+import type { EvaluatorWork } from "./worker.ts";
+
+Deno.test("the worker writes a part's predictions and returns their cross-entropy", async () => {
+  const folder = await Deno.makeTempDir();
+  const input = await stripesOnDisk(folder, 40);
+  const checkpointFile = join(folder, "checkpoint");
+  await Deno.writeFile(checkpointFile, encodeCheckpoint(untrainedCheckpoint(input)));
+  const outputFile = join(folder, "predictions");
+  const [validation, test] = await Effect.runPromise(Effect.scoped(
+    Effect.flatMap(
+      TensorWorker.make<EvaluatorWork>(new URL("./worker.ts", import.meta.url)),
+      (worker) =>
+        Effect.forEach(["validation", "test"] as const, (part) =>
+          Effect.gen(function* () {
+            const { loss } = yield* worker.call("classify", { ...input, part, checkpointFile, outputFile });
+            return { loss, ...decodePredictions(yield* Effect.promise(() => Deno.readFile(outputFile))) };
+          })),
+    ),
+  ));
+  await Deno.remove(folder, { recursive: true });
+
+  // 10 % and 20 % of 20 images in each of two classes.
+  expect(validation!.image).toHaveLength(4);
+  expect(test!.image).toHaveLength(8);
+  expect(validation!.image.some((image) => test!.image.includes(image))).toBe(false);
+  const { image, true: actual, predicted, probability, classes, loss } = test!;
+  expect(classes).toBe(2);
+  image.forEach((index, n) => {
+    expect(actual[n]).toBe(index % 2);
+    const [first, second] = [probability[2 * n]!, probability[2 * n + 1]!];
+    expect(first + second).toBeCloseTo(1, 5);
+    expect(predicted[n]).toBe(Number(second > first));
+  });
+  const entropy = image.reduce((sum, _, n) => sum - Math.log(probability[2 * n + actual[n]!]!), 0) /
+    image.length;
+  expect(loss).toBeCloseTo(entropy, 3);
+});

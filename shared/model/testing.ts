@@ -1,0 +1,108 @@
+/** Small models and datasets for tests, in this folder and in the services that work with models. */
+import { type Manifest, RunSpec } from "@subtaxa/contracts";
+import { random } from "@subtaxa/random";
+import { tf } from "@subtaxa/tensorflow";
+import type { Tensor4D } from "@tensorflow/tfjs";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { deflateSync } from "node:zlib";
+import type { Checkpoint } from "./checkpoint.ts";
+import { newCheckpoint } from "./model.ts";
+import type { RunDataInput } from "./run_data.ts";
+
+const offsetAndScale = (name: string, shape: readonly number[]): [number, number] => {
+  if (name === "embedding/kernel") return [0, 0.2];
+  if (name.endsWith("/kernel")) return [0, Math.sqrt(4 / (shape[0]! * shape[1]! * shape[2]!))];
+  return name.endsWith("/gamma") ? [1, 0.2] : [0, 0.1];
+};
+
+/** The model of scripts/fixtures/model_small.py: 16 pixels, five classes, weights by formula. */
+export const formulaCheckpoint = (): Checkpoint => {
+  const classes = Array.from({ length: 5 }, (_, c) => `class ${c}`);
+  const checkpoint = newCheckpoint({ backbone: "small", imageSize: 16, classes, seed: 1, fold: 0 });
+  [...checkpoint.parameters].forEach(([name, { shape, value }], index) => {
+    const [offset, scale] = offsetAndScale(name, shape);
+    value.forEach((_, i) => value[i] = offset + scale * Math.sin(0.7 * i + 0.001 * i * i + index));
+  });
+  const { kernel, bias } = checkpoint.head;
+  kernel.value.forEach((_, i) => kernel.value[i] = 0.1 * Math.sin(0.3 * i));
+  bias.value.forEach((_, r) => bias.value[r] = 0.1 * Math.cos(r));
+  return checkpoint;
+};
+
+/** The six images of scripts/fixtures/model_small.py. */
+export const formulaImages = (): Tensor4D =>
+  tf.tensor4d(
+    Float32Array.from({ length: 6 * 16 * 16 * 3 }, (_, i) => Math.sin(0.05 * i + 0.00001 * i * i)),
+    [6, 16, 16, 3],
+  );
+
+const SIDE = 16;
+
+/**
+ * Grey 16-pixel images of noisy stripes. Image i is of class i mod 2: lying stripes, standing ones. The standing ones come
+ * in two views: wide where i mod 4 = 3, narrow otherwise.
+ */
+export const stripes = (count: number): { pixels: Uint8Array<ArrayBuffer>; classOf: Uint16Array } => {
+  const noise = random(11);
+  const classOf = Uint16Array.from({ length: count }, (_, image) => image % 2);
+  const pixels = Uint8Array.from({ length: count * SIDE * SIDE }, (_, i) => {
+    const image = Math.floor(i / (SIDE * SIDE));
+    const [y, x] = [Math.floor(i / SIDE) % SIDE, i % SIDE];
+    const period = image % 4 === 3 ? 8 : 4;
+    const bright = (classOf[image] === 0 ? y : x) % period < period / 2;
+    return (bright ? 160 : 90) + 20 * noise.next();
+  });
+  return { pixels, classOf };
+};
+
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** Writes `count` images of stripes as an imported dataset below `folder`, with the specification of a run on it. */
+export const stripesOnDisk = async (folder: string, count: number): Promise<RunDataInput> => {
+  const { pixels, classOf } = stripes(count);
+  const shard = deflateSync(pixels);
+  const classes = ["lying", "standing"];
+  const manifest: Manifest = {
+    v: 1,
+    name: "stripes",
+    classes,
+    images: Array.from(classOf, (classIndex, i) => ({
+      path: `${classes[classIndex]}/${i}.png`,
+      class: classIndex,
+      side: SIDE,
+      channels: 1,
+      shard: 0,
+      offset: i * SIDE * SIDE,
+    })),
+    shards: [{ key: "shard", sha256: hashOf(shard), bytes: shard.length }],
+    rejected: [],
+  };
+  const [manifestFile, shardFile] = [join(folder, "manifest.json"), join(folder, "shard")];
+  const json = new TextEncoder().encode(JSON.stringify(manifest));
+  await Deno.writeFile(manifestFile, json);
+  await Deno.writeFile(shardFile, shard);
+  const spec = RunSpec.parse({
+    dataset: "stripes",
+    imageSize: SIDE,
+    batchSize: 16,
+    classes,
+    manifest: { key: "manifest", sha256: hashOf(json), bytes: json.length },
+  });
+  return { spec, fold: 0, manifestFile, shardFiles: [shardFile], cacheFolder: join(folder, "cache") };
+};
+
+/** An untrained model for that run, with statistics that leave everything as it is, so that it can be used for inference. */
+export const untrainedCheckpoint = ({ spec, fold }: RunDataInput): Checkpoint => {
+  const start = newCheckpoint({ ...spec, fold });
+  const statistics = [...start.parameters].filter(([name]) => name.endsWith("/gamma")).flatMap(
+    ([name, { shape, value }]) => {
+      const layer = name.slice(0, -"/gamma".length);
+      return [
+        [`${layer}/moving_mean`, { shape, values: value.map(() => 0) }] as const,
+        [`${layer}/moving_variance`, { shape, values: value.map(() => 1) }] as const,
+      ];
+    },
+  );
+  return { ...start, epoch: 1, statistics: new Map(statistics) };
+};
