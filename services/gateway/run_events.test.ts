@@ -1,5 +1,5 @@
 import { progressSubject, type RunMetricsView } from "@subtaxa/contracts";
-import { Bus } from "@subtaxa/bus";
+import { Bus, Connection } from "@subtaxa/bus";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { RunEventView } from "./event_view.ts";
@@ -59,7 +59,21 @@ Deno.test(
   withGateway(async (gateway) => {
     await importTrees(gateway);
     const path = `/v1/runs/${await startRun(gateway)}/events`;
+    /** Consumers of the stream that somebody still pulls from. */
+    const followed = () =>
+      gateway.run(Effect.flatMap(Connection, ({ jsm }) =>
+        Effect.promise(async () => {
+          const all = await Array.fromAsync(jsm.consumers.list("SUBTAXA"));
+          return all.filter((consumer) => consumer.num_waiting > 0).length;
+        })));
+    const before = await followed();
+    const open = messages(gateway, path);
+    await open.next();
+    expect(await followed()).toBe(before + 1);
+    await open.return(undefined);
     await Promise.all(Array.from({ length: 20 }, () => take(messages(gateway, path), 1)));
+    for (let i = 0; i < 50 && await followed() > before; i++) await new Promise((r) => setTimeout(r, 100));
+    expect(await followed()).toBe(before);
     expect((await take(messages(gateway, path), 1))[0]!.event).toBe("run.requested");
   }),
 );

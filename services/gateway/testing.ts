@@ -20,7 +20,7 @@ export interface Gateway {
   readonly root: string;
   /** `SUBTAXA_DATA` */
   readonly data: string;
-  run<A, E>(effect: Effect.Effect<A, E, Bus | Blobs>): Promise<A>;
+  run<A, E>(effect: Effect.Effect<A, E, Bus | Blobs | Connection>): Promise<A>;
   publish(...events: Event[]): Promise<number[]>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
@@ -59,7 +59,7 @@ async () => {
         Effect.sync(() => Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => undefined }, answer)),
         (server) => Effect.promise(() => server.shutdown()).pipe(Effect.timeoutOption("3 seconds")),
       );
-      const context = yield* Effect.context<Bus | Blobs>();
+      const context = yield* Effect.context<Bus | Blobs | Connection>();
       const base = `http://127.0.0.1:${server.addr.port}`;
       yield* Effect.promise(() => body(gatewayAt(base, root, data, Effect.runPromiseWith(context))));
     }).pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(References.MinimumLogLevel, "Fatal"));

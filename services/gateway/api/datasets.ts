@@ -16,7 +16,7 @@ import { jsonBody } from "./json_body.ts";
 import { problem, problemResponses } from "./problem.ts";
 import { everywhere, routes, withBody } from "./routes.ts";
 import type { Run } from "./runtime.ts";
-import { lastEventId, sendEvents, tell } from "./sse.ts";
+import { lastEventId, resumable, sendEvents, tell } from "./sse.ts";
 
 const View = DatasetView.meta({ id: "Dataset" });
 const tags = ["datasets"];
@@ -72,7 +72,7 @@ const events = createRoute({
   description:
     "Facts (`DatasetEvent`, with an id) and `progress` events (`DatasetProgress`, without one); ends with " +
     "the import. `Last-Event-ID` resumes; 204 when there is nothing left to send.",
-  request: { params },
+  request: { params, headers: resumable },
   responses: {
     200: { description: "Events", content: { "text/event-stream": { schema: z.string() } } },
     204: { description: "The import has ended and the client knows it" },

@@ -19,7 +19,7 @@ import { jsonBody } from "./json_body.ts";
 import { problem, problemResponses } from "./problem.ts";
 import { everywhere, routes, withBody } from "./routes.ts";
 import type { Run } from "./runtime.ts";
-import { lastEventId, sendEvents, tell } from "./sse.ts";
+import { lastEventId, resumable, sendEvents, tell } from "./sse.ts";
 
 const View = RunView.meta({ id: "Run" });
 const tags = ["runs"];
@@ -99,7 +99,7 @@ const events = createRoute({
     "Every fact of the run (`RunEvent`, with the sequence in the event log as id) and `progress` events " +
     "(`RunProgress`, without one). Ends after the terminal event. `Last-Event-ID` resumes after that fact; 204 when " +
     "there is nothing left to send.",
-  request: { params },
+  request: { params, headers: resumable },
   responses: {
     200: { description: "Events", content: { "text/event-stream": { schema: z.string() } } },
     204: { description: "The run has ended and the client knows it" },

@@ -3,7 +3,7 @@ import type { Event, Failure } from "@subtaxa/contracts";
 import { Cause, Effect, Stream } from "effect";
 import type { Context } from "hono";
 import { type SSEMessage, streamSSE } from "hono/streaming";
-import type { z } from "zod";
+import { z } from "zod";
 import { ReadModel } from "../read_model.ts";
 import type { ApiServices, Run } from "./runtime.ts";
 
@@ -77,6 +77,12 @@ export const sendEvents = <E extends Failure>(
     await run(all, { signal: left.signal }).catch(() => undefined); // interrupted
   });
 };
+
+export const resumable = z.object({
+  "last-event-id": z.string().optional().describe(
+    "id of the last fact received; an EventSource sends it by itself",
+  ),
+});
 
 /** The sequence after which the client wants to go on; 0, for all, when it names none that there has been. */
 export const lastEventId = (c: Context): Effect.Effect<number, never, ReadModel> =>

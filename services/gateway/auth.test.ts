@@ -1,0 +1,105 @@
+import { ConfigProvider, Effect, Layer } from "effect";
+import { expect } from "expect";
+import { isWithin, Settings } from "./settings.ts";
+import { problemIn, withGateway } from "./testing.ts";
+
+const token = "correct horse battery staple".replaceAll(" ", "-");
+
+Deno.test(
+  "with a token: the API and its description want it, as header or session; page, probes and static files don't",
+  withGateway(async (gateway) => {
+    const guarded = [
+      "/v1/datasets",
+      "/v1/runs",
+      "/v1/nothing",
+      "/docs",
+      "/docs/swagger-ui.css",
+      "/openapi.json",
+    ];
+    for (const path of guarded) {
+      const answer = await gateway.get(path);
+      expect(answer.headers.get("www-authenticate")).toBe('Bearer realm="subtaxa"');
+      expect((await problemIn(answer, 401)).detail).toContain("SUBTAXA_TOKEN");
+      for (
+        const wrong of [`Bearer ${token}x`, `Bearer ${token.slice(1)}`, "Bearer", `Basic ${token}`, token]
+      ) {
+        await problemIn(await gateway.get(path, { authorization: wrong }), 401);
+      }
+      const right = await gateway.get(path, { authorization: `Bearer ${token}` });
+      await right.body?.cancel();
+      expect(right.status).toBe(path === "/v1/nothing" ? 404 : 200);
+    }
+    await problemIn(await gateway.post("/v1/runs", { dataset: "d" }), 401);
+    const page = await gateway.get("/");
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    await page.body?.cancel();
+
+    await problemIn(await gateway.post("/session", { token: "guess" }), 401);
+    await problemIn(await gateway.post("/session", { password: token }), 422);
+    const session = await gateway.post("/session", { token });
+    expect(session.status).toBe(204);
+    const [cookie, ...rules] = session.headers.get("set-cookie")!.split("; ");
+    expect(rules.sort()).toEqual(["HttpOnly", "Path=/", "SameSite=Strict"]);
+    expect(cookie).not.toContain(token);
+    for (const path of guarded) {
+      const answer = await gateway.get(path, { cookie: cookie! });
+      await answer.body?.cancel();
+      expect(answer.status).toBe(path === "/v1/nothing" ? 404 : 200);
+    }
+    await problemIn(await gateway.get("/v1/runs", { cookie: `${cookie}0` }), 401);
+    const gone = await fetch(`${gateway.base}/session`, { method: "DELETE" });
+    expect([gone.status, gone.headers.get("set-cookie")]).toEqual([
+      204,
+      expect.stringContaining("Max-Age=0"),
+    ]);
+  }, { env: { SUBTAXA_TOKEN: token } }),
+);
+
+const settings = (env: Record<string, string>) =>
+  Settings.pipe(
+    Effect.provide(Settings.layer.pipe(
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))),
+    )),
+    Effect.result,
+    Effect.runPromise,
+  );
+
+Deno.test("an interface that others reach wants a token; the loopback interface doesn't", async () => {
+  for (const host of ["0.0.0.0", "::", "192.168.0.7", "localhost.example", "127.0.0.1.example"]) {
+    for (const blank of [{}, { SUBTAXA_TOKEN: "  " }]) {
+      expect(await settings({ SUBTAXA_HOST: host, ...blank })).toMatchObject({
+        _tag: "Failure",
+        failure: {
+          _tag: "GatewayError",
+          reason: { _tag: "Unguarded", host },
+          message: expect.stringMatching(/SUBTAXA_TOKEN is not set/),
+        },
+      });
+    }
+    expect(await settings({ SUBTAXA_HOST: host, SUBTAXA_TOKEN: token })).toMatchObject({
+      success: { token },
+    });
+  }
+  for (const host of ["127.0.0.1", "127.1.2.3", "localhost", "::1"]) {
+    expect(await settings({ SUBTAXA_HOST: host })).toMatchObject({ success: { token: null } });
+  }
+});
+
+Deno.test("data roots: resolved, those that don't exist left out", async () => {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "subtaxa-roots-" }));
+  try {
+    await Deno.mkdir(`${folder}/real`);
+    await Deno.symlink(`${folder}/real`, `${folder}/link`);
+    expect(await settings({ SUBTAXA_DATA_ROOTS: `${folder}/link::${folder}/absent:.` })).toMatchObject({
+      success: { dataRoots: [`${folder}/real`, Deno.cwd()] },
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  expect(isWithin("/a/b", "/a/b")).toBe(true);
+  expect(isWithin("/a/b", "/a/b/..c/d")).toBe(true);
+  expect(isWithin("/", "/a")).toBe(true);
+  expect(isWithin("/a/b", "/a/bc")).toBe(false);
+  expect(isWithin("/a/b", "/a")).toBe(false);
+  expect(isWithin("/a/b", "/a/b/../c")).toBe(false);
+});

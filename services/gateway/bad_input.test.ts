@@ -1,0 +1,122 @@
+import { expect } from "expect";
+import { jsonFault } from "./api/json_body.ts";
+import { problemIn, withGateway } from "./testing.ts";
+
+Deno.test("malformed JSON is located by line and column", () => {
+  expect(jsonFault('{"a": [1, 2.5e3, null, "x"]}')).toBe(null);
+  for (
+    const [text, where] of [
+      ["", "line 1, column 1 (position 0)"],
+      ["nope", "line 1, column 1 (position 0)"],
+      ['{"a": nope}', "line 1, column 7 (position 6)"],
+      ['{"a": 1,}', "line 1, column 9 (position 8)"],
+      ['{\n  "a": 1\n  "b": 2\n}', "line 3, column 3 (position 13)"],
+      ['{"a": 1} x', "line 1, column 10 (position 9)"],
+      ['{"a": "open', "line 1, column 7 (position 6)"],
+      ["{'a': 1}", "line 1, column 2 (position 1)"],
+      ["/* no */ {}", "line 1, column 1 (position 0)"],
+    ] as const
+  ) expect([text, jsonFault(text)]).toEqual([text, expect.stringContaining(where)]);
+  expect(jsonFault("[".repeat(500_000))).not.toBe(null);
+});
+
+Deno.test(
+  "bad input: every answer is a problem that names the culprit, and the gateway stays up",
+  withGateway(async (gateway) => {
+    const { get, post } = gateway;
+    const type = (problem: { type: string }) => problem.type.split(":").at(-1);
+    const raw = (path: string, body: BodyInit, contentType: string) =>
+      fetch(gateway.base + path, { method: "POST", body, headers: { "content-type": contentType } });
+
+    const malformed = await problemIn(await post("/v1/runs", '{"dataset": "d",\n "seed": 1x}'), 400);
+    expect([type(malformed), malformed.detail]).toEqual([
+      "malformed-json",
+      expect.stringContaining("line 2, column 11"),
+    ]);
+    await problemIn(await post("/v1/runs", ""), 400);
+    await problemIn(await post("/v1/runs", "[".repeat(1_000_000)), 400);
+
+    const wrong = await problemIn(
+      await post("/v1/runs", {
+        dataset: "no spaces",
+        method: "magic",
+        epochs: "ten",
+        seed: -1,
+        colour: 1,
+        size: 2,
+      }),
+      422,
+    );
+    expect(wrong.errors!.map(({ field }) => field).sort()).toEqual([
+      "colour",
+      "dataset",
+      "epochs",
+      "method",
+      "seed",
+      "size",
+    ]);
+    expect(wrong.errors!.find(({ field }) => field === "method")!.message).toContain("clustering+triplet");
+    for (const body of ["null", "[]", "7", '"text"', "{}", '{"__proto__": {"a": 1}, "dataset": "d"}']) {
+      const problem = await problemIn(await post("/v1/runs", body), 422);
+      expect(problem.errors!.length).toBeGreaterThan(0);
+    }
+    const dataset = await problemIn(await post("/v1/datasets", { name: "a/b", path: 5, maxSide: 1e9 }), 422);
+    expect(dataset.errors!.map(({ field }) => field).sort()).toEqual(["maxSide", "name", "path"]);
+
+    const form = new FormData();
+    form.set("file", new File(["PK"], "images.zip"));
+    const upload = await problemIn(
+      await fetch(`${gateway.base}/v1/datasets`, { method: "POST", body: form }),
+      415,
+    );
+    expect(upload.detail).toContain("not offered yet");
+    await problemIn(await raw("/v1/runs", "dataset: d", "application/yaml"), 415);
+    await problemIn(await raw("/v1/runs", "{}", "text/plain"), 415);
+    await problemIn(await fetch(`${gateway.base}/v1/runs`, { method: "POST" }), 415);
+
+    const lost = await problemIn(await get("/v1/nothing/here"), 404);
+    expect([type(lost), lost.detail]).toEqual(["unknown-route", expect.stringContaining("/v1/nothing/here")]);
+    await problemIn(await get("/v1/datasets/%2e%2e%2f"), 404);
+    await problemIn(await get("/v1/runs/%00"), 404);
+    await problemIn(await get("/page/../main.ts"), 404);
+    await problemIn(await get("/page/%2e%2e%2fmain.ts"), 404);
+    const method = await fetch(`${gateway.base}/v1/runs/x`, { method: "DELETE" });
+    expect(method.headers.get("allow")).toBe("GET, HEAD");
+    expect((await problemIn(method, 405)).detail).toContain("DELETE");
+    await problemIn(await fetch(`${gateway.base}/v1/datasets`, { method: "PUT", body: "{}" }), 405);
+
+    const foreign = await problemIn(
+      await post("/v1/runs/x/cancel", undefined, { "sec-fetch-site": "cross-site" }),
+      403,
+    );
+    expect(type(foreign)).toBe("cross-site");
+    expect(await gateway.json("/v1/runs")).toEqual([]);
+  }),
+);
+
+Deno.test(
+  "twenty megabytes of JSON are refused, announced or not, and cost no memory worth the name",
+  withGateway(async (gateway) => {
+    const text = JSON.stringify({ dataset: "d", note: "x".repeat(20_000_000) });
+    const announced = await problemIn(await gateway.post("/v1/runs", text), 413);
+    expect(announced.detail).toContain("1048576 bytes");
+    const pieces = () => {
+      let left = 20;
+      return new ReadableStream<Uint8Array>({
+        pull: (controller) =>
+          left-- > 0 ? controller.enqueue(new Uint8Array(1_000_000).fill(32)) : controller.close(),
+      });
+    };
+    const before = Deno.memoryUsage().rss;
+    for (let i = 0; i < 20; i++) {
+      const answer = await fetch(`${gateway.base}/v1/datasets`, {
+        method: "POST",
+        body: pieces(),
+        headers: { "content-type": "application/json" },
+      });
+      await problemIn(answer, 413);
+    }
+    expect(Deno.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+    expect(await gateway.json("/v1/datasets")).toEqual([]);
+  }),
+);
