@@ -68,7 +68,10 @@ export const importsOf = async (root: string): Promise<Import[]> => {
 /** `services/trainer` for a file in it; undefined for one that is in no workspace folder. */
 const memberOf = (path: string): string | undefined => /^(services|shared)\/[^/]+(?=\/)/.exec(path)?.[0];
 
-/** What is wrong with one import; undefined when nothing is. `faces` are the paths of all mod.ts. */
+/**
+ * What is wrong with one import; undefined when nothing is. `faces` are the paths of all mod.ts. A workspace folder may
+ * export helpers for the tests of others as `@subtaxa/<name>/testing`.
+ */
 const verdict = ({ from, specifier, to }: Import, faces: ReadonlySet<string>): string | undefined => {
   if (/^(jsr|npm|https?):/.test(specifier)) {
     return "packages are named and pinned in the root deno.json alone";
@@ -83,8 +86,12 @@ const verdict = ({ from, specifier, to }: Import, faces: ReadonlySet<string>): s
   }
   if (target === "shared" && member !== other) {
     const name = `@subtaxa/${other?.split("/")[1]}`;
-    return specifier === name ? undefined : `another folder is imported as ${name}`;
+    const isTest = from.endsWith(".test.ts") || from.startsWith("tests/");
+    return specifier === name || (isTest && specifier === `${name}/testing`)
+      ? undefined
+      : `another folder is imported as ${name}`;
   }
+  if (member !== undefined && member === other) return undefined; // its own affair
   // Outermost first: every folder that is entered by this import.
   const entered: string[] = [];
   for (let folder = dirname(to); folder !== "."; folder = dirname(folder)) {

@@ -24,20 +24,27 @@ const parse = (args: readonly string[]): Job | number => {
   return chosen ?? exitCode.usage;
 };
 
-/** Runs the job; SIGINT, SIGTERM and SIGHUP interrupt it, a second one ends this process at once. */
+/** One Ctrl-C may arrive more than once: from the terminal, and passed on by `deno task`. */
+const echoMillis = 1_000;
+
+/** Runs the job; SIGINT, SIGTERM and SIGHUP interrupt it, a second Ctrl-C ends this process at once. */
 export const execute = async (
   { effect, interrupted }: { readonly effect: Effect.Effect<number, Failure>; readonly interrupted: number },
 ): Promise<number> => {
   const fiber = Effect.runFork(effect);
-  let signals = 0;
+  let first = 0;
   const stop = () => {
-    if (signals++ > 0) Deno.exit(exitCode.interrupted);
+    first ||= Date.now();
     fiber.interruptUnsafe();
   };
-  const names: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const name of names) Deno.addSignalListener(name, stop);
+  const stopAgain = () => {
+    if (first > 0 && Date.now() - first > echoMillis) Deno.exit(exitCode.interrupted);
+    stop();
+  };
+  const listeners = [["SIGINT", stopAgain], ["SIGTERM", stop], ["SIGHUP", stop]] as const;
+  for (const [name, listener] of listeners) Deno.addSignalListener(name, listener);
   const exit = await new Promise<Exit.Exit<number, Failure>>((resolve) => fiber.addObserver(resolve));
-  for (const name of names) Deno.removeSignalListener(name, stop);
+  for (const [name, listener] of listeners) Deno.removeSignalListener(name, listener);
   if (Exit.isSuccess(exit)) return exit.value;
   if (Cause.hasInterruptsOnly(exit.cause)) return interrupted;
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause));
