@@ -5,20 +5,27 @@ import { count, percent, shortened } from "./format.ts";
 
 const confusionsShown = 12;
 
+/** The page's width in pixels, and the smallest cell beside which a name can still be read. */
+const pageWidth = 1140, smallest = 9;
+
 /** Side of a cell in pixels: large enough for its figures in few classes, for its colour alone in many. */
-const cellOf = (classes: number) =>
-  classes <= 8 ? 58 : classes <= 16 ? 44 : classes <= 30 ? 26 : classes <= 60 ? 14 : 10;
+const cellOf = (classes: number) => {
+  const roomy = classes <= 8 ? 56 : classes <= 16 ? 36 : classes <= 36 ? 25 : 16;
+  return Math.max(smallest, Math.min(roomy, Math.floor((pageWidth - 190) / classes)));
+};
+const hasCounts = (cell: number) => cell >= 36;
+const hasShares = (cell: number) => cell >= 25;
 
 /** Row-normalised confusion matrix as a picture; only cells with images are drawn. */
 const Matrix = ({ classes, counts }: { classes: readonly string[]; counts: Confusion }) => {
   const shares = rowNormalise(counts);
   const n = classes.length;
   const cell = cellOf(n);
-  const font = Math.min(12, Math.max(8.5, cell * 0.8));
+  const font = Math.min(12, Math.max(8, cell * 0.8));
   const names = classes.map((name) => shortened(name, 28));
   const label = Math.max(...names.map((name) => [...name].length)) * font * 0.56 + 10;
   // Names of columns stand upright where they would run into each other, else they lean.
-  const leaning = cell >= 26;
+  const leaning = hasShares(cell);
   const [left, top] = [label + 18, (leaning ? label * 0.72 : label) + 22];
   const width = left + n * cell + (leaning ? label * 0.7 : 4), height = top + n * cell + 4;
   const grid = Array.from(
@@ -66,7 +73,7 @@ const Matrix = ({ classes, counts }: { classes: readonly string[]; counts: Confu
                 y={y}
                 width={cell}
                 height={cell}
-                fill-opacity={(0.07 + 0.93 * share).toFixed(3)}
+                fill-opacity={(0.12 + 0.88 * share).toFixed(3)}
               >
                 <title>
                   {i === j
@@ -74,12 +81,12 @@ const Matrix = ({ classes, counts }: { classes: readonly string[]; counts: Confu
                     : `${classes[i]} taken for ${classes[j]}: ${images}, ${percent(share)}`}
                 </title>
               </rect>
-              {cell >= 26 && (
-                <text x={x + cell / 2} y={y + cell / 2 + (cell >= 44 ? -1 : 4)} text-anchor="middle">
+              {hasShares(cell) && (
+                <text x={x + cell / 2} y={y + cell / 2 + (hasCounts(cell) ? -1 : 4)} text-anchor="middle">
                   {(share * 100).toFixed(0)}
                 </text>
               )}
-              {cell >= 44 && (
+              {hasCounts(cell) && (
                 <text class="small" x={x + cell / 2} y={y + cell / 2 + 13} text-anchor="middle">
                   {count(images)}
                 </text>
@@ -124,7 +131,7 @@ const Confusions = ({ classes, counts }: { classes: readonly string[]; counts: C
     <Table
       kind="narrow"
       caption={`Most frequent confusions${of}`}
-      head={<Heads names={["true class", "taken for"]} numbers={["images", "of its class"]} />}
+      head={<Heads names={["true class", "taken for"]} numbers={["images", "share"]} />}
     >
       {confusions.slice(0, confusionsShown).map(({ images, share, truth, taken }) => (
         <tr>
@@ -151,11 +158,14 @@ export const ConfusionSection = (
     <Section id="confusion" title="Confusion">
       <p class="note">
         Held-out images{folds > 1 ? " of all folds" : ""}. Each row is a true class and adds up to 100 %;
-        {cell >= 44
+        {hasCounts(cell)
           ? " a cell shows per cent, and the images below."
-          : cell >= 26
+          : hasShares(cell)
           ? " a cell shows per cent."
-          : " point at a cell for its figures."} <Key kind="right">recognised</Key>{" "}
+          : " point at a cell for its figures."}
+      </p>
+      <p class="legend">
+        <Key kind="right">recognised</Key>
         <Key kind="wrong">taken for another class</Key>
       </p>
       <div class="beside">

@@ -18,9 +18,9 @@ export const Section = ({ id, title, children }: PropsWithChildren<{ id: string;
 
 /** A table that scrolls within itself where the page is too narrow. */
 export const Table = (
-  { caption, head, kind, children }: PropsWithChildren<{ caption: Child; head: Child; kind?: string }>,
+  { caption, head, kind, children }: PropsWithChildren<{ caption: string; head: Child; kind?: string }>,
 ) => (
-  <div class="scroll" role="region" tabindex={0} aria-label="table">
+  <div class="scroll" role="region" tabindex={0} aria-label={caption}>
     <table class={kind}>
       <caption>{caption}</caption>
       <thead>

@@ -5,7 +5,7 @@ const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const count = (value: number): string => grouped.format(value);
 export const fixed = (value: number, digits: number): string => value.toFixed(digits);
 /** `0.0312` → `3.1 %`. */
-export const percent = (value: number, digits = 1): string => `${(value * 100).toFixed(digits)} %`;
+export const percent = (value: number, digits = 1): string => `${(value * 100).toFixed(digits)}\u00a0%`;
 /** Three significant digits, never in exponent notation: variances lie between 0.0001 and 1. */
 export const variance = (value: number): string =>
   value >= 0.1 || value === 0 ? fixed(value, 3) : fixed(value, 4);

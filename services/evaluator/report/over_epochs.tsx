@@ -101,17 +101,18 @@ export const OverEpochs = ({ log }: { log: RunLog }) => {
   if (folds.length === 0) return null;
   return (
     <Section id="epochs" title="Class by class">
-      <p class="note">
-        One column per epoch, in which a class was:
-        <Key kind="below">missed up to the threshold of {percent(spec.confusionThreshold, 0)}</Key>{" "}
+      <p class="legend">
+        <span>One column per epoch:</span>
+        <Key kind="below">missed up to the threshold of {percent(spec.confusionThreshold, 0)}</Key>
         <Key kind="above">missed more often</Key>
         {usesClustering(spec.method) && (
           <>
-            {" "}
-            <Key kind="whole">whole</Key> <Key kind="divided">divided into sub-classes</Key>{" "}
-            <Key kind="allowed">allowed to be</Key>
+            <Key kind="whole">whole</Key>
+            <Key kind="divided">divided into sub-classes</Key>
+            <Key kind="allowed">allowed sub-classes</Key>
           </>
-        )} <Key kind="best">best epoch</Key>
+        )}
+        <Key kind="best">best epoch</Key>
       </p>
       {folds.map((fold, i) =>
         folds.length === 1 ? <FoldTable log={log} fold={fold} /> : (

@@ -15,7 +15,7 @@ export const style = `
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0 auto; max-width: 1180px; padding: 2.2rem clamp(1rem, 4vw, 2.5rem) 4rem;
+  margin: 0 auto; max-width: 1240px; padding: 2.2rem clamp(1rem, 4vw, 2.5rem) 4rem;
   background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
 }
@@ -43,7 +43,7 @@ table.narrow { width: auto; }
 caption { text-align: left; padding-bottom: .5rem; }
 th, td { padding: .32rem .7rem .32rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: middle; }
 th { font-weight: 600; } thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; line-height: 1.25; }
-tbody th { font-weight: 500; overflow-wrap: anywhere; }
+tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 8.5rem; } .dense tbody th { min-width: 0; }
 .number { text-align: right; white-space: nowrap; } thead .number { white-space: normal; }
 .number + :not(.number) { padding-left: 1.2rem; }
 .meaning { color: var(--soft); font-size: .85rem; }
@@ -58,17 +58,18 @@ tr.best > * { background: var(--raised); } tr.best > .number { font-weight: 600;
 .bar { display: inline-flex; align-items: center; gap: .6rem; justify-content: flex-end; }
 .bar data { min-width: 3.4rem; } .track { width: 6rem; height: .6rem; border-radius: 2px; background: var(--raised); display: inline-block; }
 .fill { display: block; height: 100%; border-radius: 2px; } .fill.bad { background: var(--loud); }
-.swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 .6rem; vertical-align: -1px; }
+.swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .4rem 0 0; vertical-align: -1px; }
 .swatch.right { background: var(--right); } .swatch.wrong, .swatch.above { background: var(--wrong); }
 .swatch.above { background: var(--loud); } .swatch.below, .swatch.whole { background: var(--calm); }
 .swatch.divided { background: var(--first); }
 .swatch.allowed { height: 0; border-top: 2px solid var(--ink); vertical-align: 4px; border-radius: 0; }
-.swatch.best { width: 0; border-left: 2px dashed var(--mark); border-radius: 0; }
-.swatch.line { height: 3px; width: 1.2rem; vertical-align: 3px; margin-left: 0; }
+.swatch.best { width: 0; margin-left: .3rem; border-left: 2px dashed var(--mark); border-radius: 0; }
+.swatch.line { height: 3px; width: 1.2rem; vertical-align: 3px;}
 .swatch.first { background: var(--first); } .swatch.second { background: var(--second); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.4rem 2rem; }
 figure { margin: 0; } .chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; margin-bottom: .3rem; }
-.legend { display: inline-flex; gap: 1rem; font-size: .84rem; color: var(--soft); }
+.legend { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; font-size: .84rem; color: var(--soft); margin: 0 0 .9rem; }
+.chart .legend { margin: 0; }
 svg { display: block; } svg text { fill: var(--ink); font-family: inherit; }
 .chart svg { width: 100%; height: auto; overflow: visible; }
 svg .tick { fill: var(--soft); font-size: 12px; } svg .grid { stroke: var(--line); fill: none; stroke-width: 1; }
@@ -88,13 +89,15 @@ g.first .dot { fill: var(--first); } g.second .dot { fill: var(--second); } svg 
 .gallery caption strong { color: var(--ink); font-size: 1.05rem; } .gallery th { width: 13rem; }
 .gallery th small { display: block; color: var(--soft); font-weight: 400; }
 .thumbnails { display: flex; flex-wrap: wrap; gap: 6px; } .thumbnails img { width: 80px; height: 80px; object-fit: contain; background: var(--raised); border: 1px solid var(--line); border-radius: 4px; }
-.beside { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: start; } .beside > * { min-width: 0; max-width: 100%; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: start; } .beside > * { min-width: 0; max-width: 100%; }
+.beside > div { flex: 1 1 20rem; } .beside table { font-size: .82rem; } .beside th { overflow-wrap: normal; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media print {
-  @page { margin: 14mm; } body { max-width: none; padding: 0; font-size: 10pt; }
+  @page { margin: 14mm; } body { max-width: none; padding: 0; font-size: 9pt; }
   nav, .screen { display: none; } .scroll { overflow: visible; } h2 { break-after: avoid; }
   tr, .chart, .tile, img { break-inside: avoid; } thead { display: table-header-group; }
-  .matrix { max-width: 100%; } .dense { font-size: 6.5pt; } .dense .changes { min-width: 0; }
+  .matrix { max-width: 100%; } .charts { grid-template-columns: 1fr 1fr; } .strips .track { width: 2rem; } h2 { margin-top: 1.6rem; }
+  table { font-size: 8.5pt; } .dense { font-size: 6.5pt; } .dense .changes { min-width: 42mm; }
   .thumbnails img { width: 15mm; height: 15mm; } details::details-content { content-visibility: visible; block-size: auto; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -218,10 +218,9 @@ export const Header = (
     ["Evaluation", spec.folds === 1 ? "one 70/10/20 split" : `${spec.folds}-fold cross-validation`],
     [
       "Epochs",
-      log.folds.map((fold) =>
-        `${fold.epochs.length}${bestEpochOf(fold) ? ` (best: ${bestEpochOf(fold)})` : ""}`
-      )
-        .join(", "),
+      `${log.folds.map(({ epochs }) => epochs.length).join(", ")} (best: ${
+        log.folds.map((fold) => bestEpochOf(fold) ?? "–").join(", ")
+      })`,
     ],
     ["Began", <Time at={log.createdAt} />],
     ["Took", duration((Date.parse(last) - Date.parse(log.createdAt)) / 1000)],
