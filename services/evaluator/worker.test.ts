@@ -7,7 +7,7 @@ import { expect } from "expect";
 import { join } from "node:path";
 import type { EvaluatorWork } from "./worker.ts";
 
-Deno.test("the worker writes a part's predictions and returns their cross-entropy", async () => {
+Deno.test("the worker writes the predictions of a part of the fold", async () => {
   const folder = await Deno.makeTempDir();
   const input = await stripesOnDisk(folder, 40);
   const checkpointFile = join(folder, "checkpoint");
@@ -19,8 +19,8 @@ Deno.test("the worker writes a part's predictions and returns their cross-entrop
       (worker) =>
         Effect.forEach(["validation", "test"] as const, (part) =>
           Effect.gen(function* () {
-            const { loss } = yield* worker.call("classify", { ...input, part, checkpointFile, outputFile });
-            return { loss, ...decodePredictions(yield* Effect.promise(() => Deno.readFile(outputFile))) };
+            yield* worker.call("classify", { ...input, part, checkpointFile, outputFile });
+            return decodePredictions(yield* Effect.promise(() => Deno.readFile(outputFile)));
           })),
     ),
   ));
@@ -30,7 +30,7 @@ Deno.test("the worker writes a part's predictions and returns their cross-entrop
   expect(validation!.image).toHaveLength(4);
   expect(test!.image).toHaveLength(8);
   expect(validation!.image.some((image) => test!.image.includes(image))).toBe(false);
-  const { image, true: actual, predicted, probability, classes, loss } = test!;
+  const { image, true: actual, predicted, probability, classes } = test!;
   expect(classes).toBe(2);
   image.forEach((index, n) => {
     expect(actual[n]).toBe(index % 2);
@@ -38,7 +38,4 @@ Deno.test("the worker writes a part's predictions and returns their cross-entrop
     expect(first + second).toBeCloseTo(1, 5);
     expect(predicted[n]).toBe(Number(second > first));
   });
-  const entropy = image.reduce((sum, _, n) => sum - Math.log(probability[2 * n + actual[n]!]!), 0) /
-    image.length;
-  expect(loss).toBeCloseTo(entropy, 3);
 });

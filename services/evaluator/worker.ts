@@ -17,38 +17,33 @@ export interface ClassifyInput extends RunDataInput {
 
 const loadData = runDataLoader();
 
-const indexOfLargest = (values: Float64Array) =>
+const indexOfLargest = (values: Float32Array) =>
   values.reduce((best, value, i) => value > values[best]! ? i : best, 0);
 
 const operations = {
-  /**
-   * Writes the class probabilities of one part of the fold; returns the mean cross-entropy over the original classes,
-   * −log of the true class's probability.
-   */
-  classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<{ loss: number }> => {
+  /** Writes the class probabilities of one part of the fold. */
+  classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<void> => {
     const { spec, part, checkpointFile, outputFile } = input;
     const { images, classOf, split } = await loadData(input);
     const image = split[part];
     const checkpoint = readCheckpoint(checkpointFile, spec);
     const classes = spec.classes.length;
-    const logProbability = classify({ checkpoint, images, indices: image }, context);
+    const probability = classify({ checkpoint, images, indices: image }, context);
     const actual = Uint16Array.from(image, (index) => classOf[index]!);
     const predicted = Uint16Array.from(
       image,
-      (_, n) => indexOfLargest(logProbability.subarray(n * classes, (n + 1) * classes)),
+      (_, n) => indexOfLargest(probability.subarray(n * classes, (n + 1) * classes)),
     );
-    const loss = actual.reduce((sum, c, n) => sum - logProbability[n * classes + c]!, 0) / image.length;
     await Deno.writeFile(
       outputFile,
       encodePredictions({
         image,
         true: actual,
         predicted,
-        probability: Float32Array.from(logProbability, Math.exp),
+        probability,
         classes,
       }),
     );
-    return { loss };
   },
 };
 

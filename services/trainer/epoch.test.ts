@@ -69,8 +69,10 @@ const run = (
 };
 
 const accuracy = (checkpoint: Checkpoint, { images, classOf, split }: RunData) => {
-  const log = classify({ checkpoint, images, indices: split.test }, quiet);
-  return split.test.filter((image, n) => Number(log[2 * n + 1]! > log[2 * n]!) === classOf[image]).length /
+  const probability = classify({ checkpoint, images, indices: split.test }, quiet);
+  return split.test.filter((image, n) =>
+    Number(probability[2 * n + 1]! > probability[2 * n]!) === classOf[image]
+  ).length /
     split.test.length;
 };
 

@@ -35,7 +35,7 @@ export type TrainingSummary = EventOf<"epoch.trained">["training"];
 const MEASURED_IMAGES = 2000;
 
 /** Random streams of an epoch: what one draws does not move another. */
-const streams = { headNoise: 1, order: 2, augmentation: 3, measured: 4 };
+const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measured: 0x7104 };
 
 /**
  * One epoch of the paper's Algorithm 1, "Train the encoder network", in its order: the head takes the shape of the

@@ -123,27 +123,23 @@ export const followLabels = (
 };
 
 /**
- * Log-probabilities of the classes (N × `classes`, row-major) from the logits of the sub-classes (N × rows): the softmax
- * runs over all rows, and a class has the sum of its sub-classes' probabilities. Computed in double precision.
+ * Probabilities of the classes (N × `classes`, row-major) from the logits of the sub-classes (N × rows): the softmax runs
+ * over all rows, and a class has the sum of its sub-classes' probabilities.
  */
-export const classLogProbabilities = (
+export const classProbabilities = (
   logits: Float32Array,
   rows: readonly HeadRow[],
   classes: number,
-): Float64Array => {
-  const count = logits.length / rows.length;
-  const result = new Float64Array(count * classes);
-  const highest = new Float64Array(classes);
-  for (let n = 0; n < count; n++) {
-    const image = logits.subarray(n * rows.length, (n + 1) * rows.length);
-    const sums = result.subarray(n * classes, (n + 1) * classes);
-    highest.fill(-Infinity);
-    rows.forEach((row, r) => highest[row.class] = Math.max(highest[row.class]!, image[r]!));
-    rows.forEach((row, r) => sums[row.class]! += Math.exp(image[r]! - highest[row.class]!));
-    sums.forEach((sum, c) => sums[c] = highest[c]! + Math.log(sum));
-    const top = Math.max(...sums);
-    const total = top + Math.log(sums.reduce((sum, logit) => sum + Math.exp(logit - top), 0));
-    sums.forEach((logit, c) => sums[c] = logit - total);
+): Float32Array => {
+  const images = logits.length / rows.length;
+  const result = new Float32Array(images * classes);
+  for (let n = 0; n < images; n++) {
+    const ofImage = logits.subarray(n * rows.length, (n + 1) * rows.length);
+    // The largest term is e⁰: nothing overflows.
+    const highest = ofImage.reduce((a, b) => Math.max(a, b));
+    const terms = rows.map((_, r) => Math.exp(ofImage[r]! - highest));
+    const total = terms.reduce((a, b) => a + b);
+    rows.forEach((row, r) => result[n * classes + row.class]! += terms[r]! / total);
   }
   return result;
 };

@@ -3,7 +3,7 @@ import type { Images } from "@subtaxa/dataset";
 import { tf, type WorkContext } from "@subtaxa/tensorflow";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ModelError } from "./error.ts";
-import { classLogProbabilities } from "./head.ts";
+import { classProbabilities } from "./head.ts";
 import { loadModel, type Model } from "./model.ts";
 import { imageTensor } from "./run_data.ts";
 
@@ -54,15 +54,15 @@ const overBatches = (
 };
 
 /**
- * Log-probabilities of the original classes, N × classes row-major, in the order of `indices`: sums over the sub-classes,
+ * Probabilities of the original classes, N × classes row-major, in the order of `indices`: sums over the sub-classes,
  * which themselves never show. Throws `ModelError/Cancelled` within one batch of being cancelled.
  */
-export const classify = (inference: Inference, context: WorkContext<BatchProgress>): Float64Array => {
+export const classify = (inference: Inference, context: WorkContext<BatchProgress>): Float32Array => {
   const { checkpoint: { head, classes }, indices } = inference;
-  const result = new Float64Array(indices.length * classes.length);
+  const result = new Float32Array(indices.length * classes.length);
   overBatches(inference, context, (model, embeddings, from) => {
     const logits = model.logits(embeddings).dataSync<"float32">();
-    result.set(classLogProbabilities(logits, head.rows, classes.length), from * classes.length);
+    result.set(classProbabilities(logits, head.rows, classes.length), from * classes.length);
   });
   return result;
 };

@@ -8,7 +8,7 @@ export {
   requireSameRun,
 } from "./checkpoint.ts";
 export { ModelError, type ModelReason } from "./error.ts";
-export { classLogProbabilities, followLabels, type Head, type HeadRow, type Trained } from "./head.ts";
+export { classProbabilities, followLabels, type Head, type HeadRow, type Trained } from "./head.ts";
 export { type BatchProgress, classify, embed, type Inference, stopwatch } from "./inference.ts";
 export { Layers } from "./layers.ts";
 export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
