@@ -1,11 +1,8 @@
 import type { ProcessView } from "@subtaxa/contracts";
 import { Effect } from "effect";
-import { join } from "node:path";
 import {
   patience,
   readPidFile,
-  root,
-  runArguments,
   runningOn,
   servicesOf,
   StackError,
@@ -62,10 +59,3 @@ export const processTable = (processes: readonly ProcessView[]): string =>
     ["service", "pid", "port", "state"],
     processes.map(({ service, pid, port, state }) => [service, pid, port || "–", state]),
   );
-
-/** Runs the doctor in a process of its own: it loads native libraries, which may crash. */
-export const doctor = (json: boolean): Effect.Effect<number> =>
-  Effect.promise(async () => {
-    const args = runArguments(join(root, "scripts", "doctor.ts"), ...(json ? ["--json"] : []));
-    return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
-  });

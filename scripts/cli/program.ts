@@ -8,7 +8,7 @@ import type { Target } from "./api.ts";
 import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
 import { type CliError, exitCode } from "./error.ts";
 import { flagsOf } from "./flags.ts";
-import { doctor, down, processes, processTable, up } from "./machine.ts";
+import { down, processes, processTable, up } from "./machine.ts";
 import { cancelRun, listRuns, openFile, runTable, saveReport, startRun } from "./runs.ts";
 import { describeRun, watchRun } from "./watch.ts";
 
@@ -222,7 +222,15 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
   program.command("doctor")
     .description("Check what Subtaxa needs: TensorFlow, GPU, NATS, disk")
     .option("--json", "print JSON")
-    .action((_options, command: Command) => run(doctor(isJson(command))));
+    .action((_options, command: Command) =>
+      run(Effect.gen(function* () {
+        // Loaded only here: it brings TensorFlow along.
+        const { doctor, renderReport } = yield* Effect.promise(() => import("../doctor.ts"));
+        const report = yield* doctor();
+        yield* tell(command, report, renderReport(report));
+        return report.ok ? exitCode.ok : exitCode.failed;
+      }))
+    );
 
   return program;
 };

@@ -58,14 +58,19 @@ const choosePort = (hostname: string, port: number): Effect.Effect<number, Stack
   });
 
 /** What runs, kept in memory and in up.json. */
-const makeBoard = (dataFolder: string, url: string) =>
+const makeBoard = (dataFolder: string, url: string, log: (line: string) => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const supervisor = remember(Deno.pid);
       const entries = new Map<string, Entry>();
       let natsUrl = "";
-      const write = () =>
-        writePidFile(dataFolder, { supervisor, url, natsUrl, processes: [...entries.values()] });
+      const write = () => {
+        try {
+          writePidFile(dataFolder, { supervisor, url, natsUrl, processes: [...entries.values()] });
+        } catch (cause) {
+          log(`up.json is out of date, it can't be written: ${cause}`); // a full disk: the services go on
+        }
+      };
       write();
       return {
         show: (view: ProcessView) => {
@@ -102,7 +107,7 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const port = yield* choosePort(host, options.port ?? Number(Deno.env.get("SUBTAXA_PORT") || 8080));
     const address = ["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host;
     const url = `http://${address}:${port}`;
-    const board = yield* makeBoard(dataFolder, url);
+    const board = yield* makeBoard(dataFolder, url, log);
     yield* guard(dataFolder);
     yield* Effect.promise(() => Deno.mkdir(logFolder, { recursive: true }));
 
@@ -134,7 +139,7 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     yield* Effect.all(
       supervised.map(({ definition, ready }) =>
         supervise(definition, ready, { env, address, logFolder, timing, log, show: board.show }).pipe(
-          Effect.tapError((error) => Deferred.fail(failure, error)),
+          Effect.tapCause((cause) => Deferred.failCause(failure, cause)),
         )
       ),
       { concurrency: "unbounded", discard: true },

@@ -95,11 +95,21 @@ const liveOnce = (
       Effect.sync(() => new LogFile(join(options.logFolder, `${name}.log`))),
       (file) => Effect.sync(() => file.close()),
     );
+    let writable = true;
+    const keep = (line: string) => {
+      try {
+        logFile.write(line);
+      } catch (cause) {
+        // A full disk must not stop the reading, or the service would wait for ever with a full pipe.
+        if (writable) options.log(`${logFile.path} can't be written: ${cause}`);
+        writable = false;
+      }
+    };
     const lastLines: string[] = [];
     const listening = yield* Deferred.make<number>();
     const onLine = (line: string) =>
       Effect.suspend(() => {
-        logFile.write(line);
+        keep(line);
         lastLines.push(line.slice(0, 400));
         if (lastLines.length > keptLines) lastLines.shift();
         const port = portIn(line);
