@@ -9,7 +9,9 @@ const program = ensureNative(values.gpu ? { gpu: true } : {}).pipe(
   Effect.match({
     onSuccess: ({ home, tensorflow, natsServer }) => {
       console.log(`SUBTAXA_HOME  ${home}`);
-      console.log(`TensorFlow    ${tensorflow.version}, ${tensorflow.flavour.toUpperCase()} build in ${tensorflow.folder}`);
+      console.log(
+        `TensorFlow    ${tensorflow.version}, ${tensorflow.flavour.toUpperCase()} build in ${tensorflow.folder}`,
+      );
       console.log(`nats-server   ${natsServer}`);
       return 0;
     },

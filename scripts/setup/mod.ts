@@ -19,6 +19,8 @@ import { runSteps, type Step } from "./steps.ts";
 import { fetchWithPip, installWheels } from "./wheels.ts";
 
 export { SetupError, type SetupReason } from "./errors.ts";
+export { findCompiler, findPython, freeBytes } from "./prerequisites.ts";
+export { run } from "./process.ts";
 export type { Progress, Report } from "./progress.ts";
 
 /** The native parts, ready to be loaded and started. */
