@@ -3,8 +3,7 @@ import { Effect } from "effect";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { hasNvidiaDriver, type TensorFlowBuild } from "@subtaxa/tensorflow";
-import { findCompiler, findPython, freeBytes } from "../setup/prerequisites.ts";
-import { run } from "../setup/process.ts";
+import { findCompiler, findPython, freeBytes, run } from "../setup/mod.ts";
 import { broken, type Check, ok, warning } from "./report.ts";
 
 export const deno = (): Check => ok("Deno", `${Deno.version.deno}, TypeScript ${Deno.version.typescript}`);

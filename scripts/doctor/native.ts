@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { startNatsServer } from "@subtaxa/bus";
 import type { TensorFlowBuild } from "@subtaxa/tensorflow";
-import { run } from "../setup/process.ts";
+import { run } from "../setup/mod.ts";
 import { broken, type Check, ok, warning } from "./report.ts";
 
 const setUp = 'run "deno task setup"';
