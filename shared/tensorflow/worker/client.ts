@@ -23,15 +23,19 @@ interface Pending {
  */
 export class TensorWorker<Work extends Operations> {
   /**
-   * A worker for the module at `url`, ended with the scope. The thread starts with the first call, and anew with the
-   * first call after a crash.
+   * A worker for the module at `url`, ended with the scope. The thread starts at once, so that its libraries are loaded
+   * by the first call, and anew with the first call after a crash.
    */
   static make<Work extends Operations>(
     url: URL,
     options: TensorWorkerOptions = {},
   ): Effect.Effect<TensorWorker<Work>, never, Scope.Scope> {
     return Effect.acquireRelease(
-      Effect.sync(() => new TensorWorker<Work>(url, options.graceMillis ?? 60_000)),
+      Effect.sync(() => {
+        const worker = new TensorWorker<Work>(url, options.graceMillis ?? 60_000);
+        worker.#threadOrNew();
+        return worker;
+      }),
       (worker) => Effect.sync(() => worker.#end("its scope was closed")),
     );
   }
