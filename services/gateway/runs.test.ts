@@ -1,7 +1,8 @@
-import { Bus } from "@subtaxa/bus";
+import { Bus, KeyValue } from "@subtaxa/bus";
 import { CONTRACT_VERSION, progressSubject, type RunView, subjects } from "@subtaxa/contracts";
 import { Effect, Layer } from "effect";
 import { expect } from "expect";
+import { createHash } from "node:crypto";
 import { problemIn, withGateway } from "./testing.ts";
 import { ReadModel } from "./read_model.ts";
 import { completed, factsOf, importTrees, metrics, requestOf, startRun } from "./testing_run.ts";
@@ -157,5 +158,21 @@ Deno.test(
       Effect.provide(Layer.fresh(ReadModel.layer)),
     );
     expect(JSON.parse(JSON.stringify((await gateway.run(restarted))!.view))).toEqual(view);
+  }),
+);
+
+Deno.test(
+  "an unexpected error is a problem that the log explains under the same id, and tells nothing else",
+  withGateway(async (gateway) => {
+    const key = `runs.${createHash("sha256").update("spoilt").digest("hex")}`;
+    await gateway.run(Effect.flatMap(KeyValue, (kv) => kv.claim(key, "no JSON")));
+    const answer = await gateway.post("/v1/runs", { dataset: "d" }, { "idempotency-key": "spoilt" });
+    const requestId = answer.headers.get("x-request-id")!;
+    const problem = await problemIn(answer, 500);
+    expect(problem.instance).toBe(`urn:uuid:${requestId}`);
+    expect(JSON.stringify(problem)).not.toMatch(/SyntaxError|at .*\.ts|no JSON/);
+    expect(gateway.logs.filter((line) => line.includes(requestId))).toEqual([
+      expect.stringMatching(/SyntaxError: .*start_run\.ts/s),
+    ]);
   }),
 );

@@ -1,8 +1,8 @@
 /** For tests: the gateway in this process, over a real nats-server, on a free port. */
-import { Blobs, Bus, Connection, consume, startNatsServer } from "@subtaxa/bus";
+import { Blobs, Bus, Connection, consume, type KeyValue, startNatsServer } from "@subtaxa/bus";
 import type { DatasetView, Event, Problem } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
-import { ConfigProvider, Effect, Layer, References } from "effect";
+import { ConfigProvider, Effect, Layer, Logger, References } from "effect";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { expect } from "expect";
 import { join } from "node:path";
@@ -13,6 +13,8 @@ import { gatewayLayer } from "./layers.ts";
 
 export const natsServer = natsServerPath(subtaxaHome(), currentPlatform()!);
 
+type BusServices = Bus | Blobs | Connection | KeyValue;
+
 export interface Gateway {
   /** `http://127.0.0.1:<port>` */
   readonly base: string;
@@ -20,7 +22,9 @@ export interface Gateway {
   readonly root: string;
   /** `SUBTAXA_DATA` */
   readonly data: string;
-  run<A, E>(effect: Effect.Effect<A, E, Bus | Blobs | Connection>): Promise<A>;
+  /** What was logged as a warning or worse. */
+  readonly logs: readonly string[];
+  run<A, E>(effect: Effect.Effect<A, E, BusServices>): Promise<A>;
   publish(...events: Event[]): Promise<number[]>;
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
@@ -40,6 +44,11 @@ async () => {
   const root = join(await Deno.realPath(folder), "images");
   const data = join(folder, "data");
   await Deno.mkdir(root);
+  const logs: string[] = [];
+  const collect = Layer.mergeAll(
+    Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
+    Layer.succeed(References.MinimumLogLevel, "Warn" as const),
+  );
   const program = Effect.gen(function* () {
     const nats = yield* startNatsServer({ binary: natsServer, folder: join(folder, "nats") });
     const settings = { NATS_URL: nats.url, SUBTAXA_DATA: data, SUBTAXA_DATA_ROOTS: root, ...env };
@@ -59,10 +68,10 @@ async () => {
         Effect.sync(() => Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => undefined }, answer)),
         (server) => Effect.promise(() => server.shutdown()).pipe(Effect.timeoutOption("3 seconds")),
       );
-      const context = yield* Effect.context<Bus | Blobs | Connection>();
+      const context = yield* Effect.context<BusServices>();
       const base = `http://127.0.0.1:${server.addr.port}`;
-      yield* Effect.promise(() => body(gatewayAt(base, root, data, Effect.runPromiseWith(context))));
-    }).pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(References.MinimumLogLevel, "Fatal"));
+      yield* Effect.promise(() => body(gatewayAt(base, root, data, logs, Effect.runPromiseWith(context))));
+    }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(collect));
   });
   try {
     await Effect.runPromise(Effect.scoped(program));
@@ -71,7 +80,13 @@ async () => {
   }
 };
 
-const gatewayAt = (base: string, root: string, data: string, run: Gateway["run"]): Gateway => {
+const gatewayAt = (
+  base: string,
+  root: string,
+  data: string,
+  logs: string[],
+  run: Gateway["run"],
+): Gateway => {
   const get: Gateway["get"] = (path, headers = {}) => fetch(base + path, { headers });
   const post: Gateway["post"] = (path, body, headers = {}) =>
     fetch(base + path, {
@@ -89,6 +104,7 @@ const gatewayAt = (base: string, root: string, data: string, run: Gateway["run"]
     base,
     root,
     data,
+    logs,
     run,
     get,
     post,

@@ -89,10 +89,14 @@ const makeApp = (run: Run, token: string | null, files: Awaited<Effect.Success<t
   app.onError(async (cause, c) => {
     const { error, unexpected } = problemOf(cause);
     if (unexpected) {
+      const line = error.reason._tag === "internal" ? `unexpected error: ${cause}` : error.message;
       await run(
-        Effect.logError(error.reason._tag === "internal" ? "unexpected error" : error.message, cause).pipe(
-          Effect.annotateLogs({ requestId: c.get("requestId"), method: c.req.method, path: c.req.path }),
-        ),
+        Effect.logError(line).pipe(Effect.annotateLogs({
+          requestId: c.get("requestId"),
+          method: c.req.method,
+          path: c.req.path,
+          stack: cause.stack ?? "",
+        })),
       );
     }
     return answer(c, error);
