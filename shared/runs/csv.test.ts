@@ -24,7 +24,7 @@ const labels: Labels = {
   cluster: Uint16Array.of(2, 0),
   distance: Float32Array.of(0.1, 0),
   subclasses: [{ class: 0, id: 2, from: 0 }, { class: 1, id: 0, from: 0 }],
-    highestIds: [2, 0],
+  highestIds: [2, 0],
 };
 const text = async (pieces: AsyncIterable<string>) => (await Array.fromAsync(pieces)).join("");
 
