@@ -41,7 +41,7 @@ const DEFAULT_MAX_ITERATIONS = 30;
 /** Principal axes along which the search begins: what the kernels take in one step. */
 const AXES = 16;
 /** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
-const EXPLORATION = 20;
+const EXPLORATION = 10;
 
 /** K-Means for one k ≥ 1. Same points, settings and random stream: same result. */
 export const kMeans = (points: Points, k: number, settings: KMeansSettings): KMeansResult =>
