@@ -120,8 +120,9 @@ export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>):
       Effect.provideService(References.MinimumLogLevel, logLevel),
     );
   }).pipe(
+    Effect.onInterrupt(() => Effect.logInfo("stopped")),
     Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.logInfo("stopped") : Effect.logFatal("the service ends", cause)
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("the service ends", cause)
     ),
     Effect.annotateLogs({ service: options.name }),
     Effect.provide(Logger.layer([Logger.consoleJson])),

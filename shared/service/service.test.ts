@@ -97,6 +97,7 @@ Deno.test("a service listens, becomes ready, counts its messages and drains on S
       yield* bus.publish(runRequested("long"));
       yield* Effect.promise(() => sleeper.until((line) => line.message === "working"));
       sleeper.process.kill("SIGTERM");
+      yield* Effect.promise(() => sleeper.until((line) => line.message === "stopped"));
       yield* Effect.promise(() => sleeper.drain());
       expect((yield* Effect.promise(() => sleeper.process.status)).code).toBe(0);
       yield* Effect.promise(() => sleeper.process.stdin.close());
