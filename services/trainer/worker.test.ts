@@ -82,6 +82,20 @@ Deno.test("an interrupted epoch stops early and leaves no checkpoint", async () 
   expect(valueOf(exit)).toBe(false);
 });
 
+Deno.test("a manifest that is none arrives as a typed error", async () => {
+  const exit = await withWorker((worker, input, folder) =>
+    Effect.flip(worker.call("train", {
+      ...input,
+      manifestFile: input.shardFiles[0]!,
+      epoch: 1,
+      checkpointFile: null,
+      labelsFile: null,
+      outputFile: join(folder, "1"),
+    }))
+  );
+  expect(valueOf(exit)).toMatchObject({ _tag: "DatasetError", reason: { _tag: "ManifestInvalid" } });
+});
+
 Deno.test("a checkpoint of another run arrives as a typed error", async () => {
   const exit = await withWorker((worker, input, folder) =>
     Effect.gen(function* () {

@@ -140,7 +140,7 @@ export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint =>
 /** Throws `ModelError/Incompatible` unless the checkpoint is of a run with this network, image size and these classes. */
 export const requireSameRun = (checkpoint: Checkpoint, spec: RunSpec, file: string): void => {
   const differs = (["backbone", "imageSize", "classes"] as const).find((key) =>
-    String(checkpoint[key]) !== String(spec[key])
+    JSON.stringify(checkpoint[key]) !== JSON.stringify(spec[key])
   );
   if (differs === undefined) return;
   throw new ModelError({
