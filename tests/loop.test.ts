@@ -3,7 +3,6 @@ import {
   DatasetView,
   type Event,
   isFoldEvent,
-  Problem,
   RunMetricsView,
   RunProgress,
   RunView,
@@ -11,11 +10,12 @@ import {
 } from "@subtaxa/contracts";
 import { confusionOf, metricsOf } from "@subtaxa/metrics";
 import { projectAll } from "@subtaxa/runs";
-import { ConfigProvider, Effect, Layer, Schedule, Stream } from "effect";
+import { ConfigProvider, Effect, Layer, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { drawDataset } from "../scripts/demo/images.ts";
 import { startStack } from "../scripts/stack/mod.ts";
+import { json, post, until } from "./support.ts";
 
 /** The chain of one epoch of a clustering method, after which the next epoch follows. */
 const chain = [
@@ -25,19 +25,6 @@ const chain = [
   "features.extracted",
   "dataset.relabelled",
 ];
-
-const json = async (url: string, init?: RequestInit): Promise<unknown> => {
-  const response = await fetch(url, init);
-  const body = await response.json();
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${Problem.parse(body).detail}`);
-  return body;
-};
-const post = (url: string, body: unknown) =>
-  json(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-
-/** Asks again until the answer is as wanted; the test runner's own limit ends a vain wait. */
-const until = <A>(ask: () => Promise<A>, wanted: (answer: A) => boolean) =>
-  Effect.promise(ask).pipe(Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: wanted }));
 
 /** The rows of a CSV file without quoted fields. */
 const rowsOf = (csv: string) => csv.trim().split("\n").slice(1).map((line) => line.split(","));
