@@ -1,0 +1,128 @@
+import type { ClassState, Features, Labels } from "@subtaxa/contracts";
+import { random } from "@subtaxa/random";
+import { Result } from "effect";
+import { expect } from "expect";
+import { generatePseudoLabels, type PseudoLabelInput } from "./pseudo_labels.ts";
+
+const dimension = 8;
+const spec = {
+  seed: 7,
+  minClusterSize: 5,
+  criterion: "bic",
+  dimension: "effective",
+  normalisation: "none",
+} as const;
+
+/**
+ * Images of three classes in turn. Those of class 0 form two far groups (by `image % 2`), those of class 1 one; class 2
+ * isn't in the features. Every fourth image is held out.
+ */
+const count = 360;
+const classOf = Uint16Array.from({ length: count }, (_, image) => image % 3);
+const train = Uint32Array.from({ length: count }, (_, image) => image).filter((image) =>
+  Math.floor(image / 3) % 4 > 0
+);
+const features = (seed = 1): Features => {
+  const image = train.filter((image) => classOf[image]! < 2);
+  const draw = random(seed);
+  const values = new Float32Array(image.length * dimension);
+  image.forEach((index, row) => {
+    for (let d = 0; d < dimension; d++) {
+      const centre = classOf[index] === 0 && d === 0 ? 20 * (index % 2) : 0;
+      values[row * dimension + d] = centre + draw.normal();
+    }
+  });
+  return { image, values, dimension };
+};
+const state = (name: string, allowedClusters: number, clusters = 1): ClassState => ({
+  name,
+  allowedClusters,
+  flag: 0,
+  clusters,
+});
+const classes = [state("two", 3), state("one", 3), state("apart", 1)];
+const input: PseudoLabelInput = {
+  spec,
+  fold: 0,
+  epoch: 1,
+  classes,
+  train,
+  classOf,
+  features: features(),
+  previous: null,
+};
+const generate = (changed: Partial<PseudoLabelInput> = {}) =>
+  Result.getOrThrow(generatePseudoLabels({ ...input, ...changed }));
+
+/** Every image that has a pseudo-label, by class and sub-class. */
+const groups = ({ image, class: ofClass, cluster }: Labels) =>
+  Map.groupBy(image.keys(), (row) => `${ofClass[row]}/${cluster[row]}`);
+
+Deno.test("a class with two groups is split along them, the others stay whole", () => {
+  const done: number[] = [];
+  const { labels, classes, changes, agreement } = Result.getOrThrow(
+    generatePseudoLabels(input, (classesDone) => done.push(classesDone)),
+  );
+  expect(done).toEqual([1, 2, 3]);
+  expect(labels.image).toEqual(train);
+  expect(labels.class).toEqual(Uint16Array.from(train, (image) => classOf[image]!));
+  expect(classes.map(({ clusters }) => clusters)).toEqual([2, 1, 1]);
+  expect(changes).toEqual([{ class: "two", from: 1, to: 2 }]);
+  expect(labels.subclasses).toEqual([
+    { class: 0, id: 0, from: 0 },
+    { class: 0, id: 1, from: 0 },
+    { class: 1, id: 0, from: 0 },
+    { class: 2, id: 0, from: 0 },
+  ]);
+  expect(labels.highestIds).toEqual([1, 0, 0]);
+  for (const [name, rows] of groups(labels)) {
+    if (!name.startsWith("0/")) continue;
+    const parities = new Set(rows.map((row) => labels.image[row]! % 2));
+    expect(parities.size).toBe(1);
+  }
+  expect(labels.distance.every((distance, row) => (labels.class[row] === 0) === (distance > 0))).toBe(true);
+  expect(agreement).toBeGreaterThan(0.5);
+  expect(agreement).toBeLessThan(1);
+});
+
+Deno.test("the next epoch's sub-classes keep their ids, whatever the order in which they are found", () => {
+  const first = generate();
+  const second = generate({
+    epoch: 2,
+    features: features(2),
+    previous: first.labels,
+    classes: first.classes,
+  });
+  expect(second.labels.cluster).toEqual(first.labels.cluster);
+  expect(second.agreement).toBeCloseTo(1, 12);
+  expect(second.changes).toEqual([]);
+});
+
+Deno.test("a class that must be whole again keeps the larger part's id, and a later split gets a fresh one", () => {
+  const first = generate();
+  const merged = generate({
+    previous: first.labels,
+    classes: first.classes.map((state) => ({ ...state, allowedClusters: 1 })),
+    features: { image: new Uint32Array(), values: new Float32Array(), dimension },
+  });
+  expect(merged.changes).toEqual([{ class: "two", from: 2, to: 1 }]);
+  const [kept] = merged.labels.subclasses;
+  expect(kept!.from).toBe(kept!.id);
+  expect(merged.labels.distance.every((distance) => distance === 0)).toBe(true);
+  const again = generate({ previous: merged.labels, classes });
+  const ids = again.labels.subclasses.filter((subclass) => subclass.class === 0);
+  expect(ids).toEqual([
+    { class: 0, id: kept!.id, from: kept!.id },
+    { class: 0, id: 2, from: kept!.id },
+  ]);
+});
+
+Deno.test("a needed image without an embedding is a typed error that names both", () => {
+  const result = generatePseudoLabels({ ...input, classes: [...classes.slice(0, 2), state("apart", 2)] });
+  if (Result.isSuccess(result)) throw new Error("class 2 has no embeddings");
+  expect(result.failure).toMatchObject({
+    _tag: "ClusteringError",
+    reason: { _tag: "MissingFeatures", class: "apart", image: train.find((image) => classOf[image] === 2) },
+    retryable: false,
+  });
+});
