@@ -1,7 +1,7 @@
 import { DatasetView, RunMetricsView, RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { expect } from "expect";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { splitAgreements } from "../scripts/splits/mod.ts";
 import { startStack } from "../scripts/stack/mod.ts";
 import { json, post, until } from "./support.ts";

@@ -1,4 +1,4 @@
-import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
+import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
 import { type Event, type Failure, following } from "@subtaxa/contracts";
 import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";

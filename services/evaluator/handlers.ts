@@ -1,6 +1,6 @@
 import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
 import {
-  ArtifactError,
+  type ArtifactError,
   decodePredictions,
   type Event,
   type EventOf,
