@@ -25,7 +25,7 @@ export class Assembly {
   }
 
   /** Takes the next image; returns the pixels of a shard that it no longer fitted into. */
-  add(outcome: Outcome): Uint8Array | undefined {
+  add(outcome: Outcome): Uint8Array<ArrayBuffer> | undefined {
     const { candidate } = outcome;
     const first = "hash" in outcome ? this.#first.get(outcome.hash) : undefined;
     if ("reason" in outcome || first) {
@@ -44,7 +44,7 @@ export class Assembly {
   }
 
   /** The pixels of the current shard; undefined when it is empty. */
-  finishShard(): Uint8Array | undefined {
+  finishShard(): Uint8Array<ArrayBuffer> | undefined {
     if (this.#used === 0) return undefined;
     const full = this.#pixels.subarray(0, this.#used);
     this.#pixels = new Uint8Array(shardBytes);

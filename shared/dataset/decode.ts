@@ -24,14 +24,15 @@ sharp.cache(false);
 export const decode = async (bytes: Uint8Array): Promise<Samples> => {
   const format = formatOf(bytes);
   if (!format) throw new Unusable("the content is no PNG, JPEG, WebP, TIFF or BMP image");
-  const samples = (format === "PNG" && !hasExif(bytes)) || format === "JPEG" || format === "BMP"
-    ? decodeCommon(bytes, format)
-    : decodeRare(bytes);
-  return await samples.catch((cause) => {
+  try {
+    return (format === "PNG" && !hasExif(bytes)) || format === "JPEG" || format === "BMP"
+      ? decodeCommon(bytes, format)
+      : await decodeRare(bytes);
+  } catch (cause) {
     if (cause instanceof Unusable) throw cause;
     const [detail] = detailOf(cause).replace(/^Decode image failed /, "").split("\n");
     throw new Unusable(`truncated, damaged or unsupported ${format}: ${detail}`, { cause });
-  });
+  }
 };
 
 const layouts: Partial<Record<JsColorType, { channels: Samples["channels"]; depth: 8 | 16 }>> = {
@@ -46,10 +47,10 @@ const layouts: Partial<Record<JsColorType, { channels: Samples["channels"]; dept
 };
 
 /** The formats that most datasets consist of, by a decoder with little overhead per file. */
-const decodeCommon = async (bytes: Uint8Array, format: "PNG" | "JPEG" | "BMP"): Promise<Samples> => {
+const decodeCommon = (bytes: Uint8Array, format: "PNG" | "JPEG" | "BMP"): Samples => {
   checkHeader(bytes, format);
   const image = new Transformer(bytes).rotate();
-  const data = await image.rawPixels();
+  const data = image.rawPixelsSync();
   const { width, height, colorType } = image.metadataSync();
   const layout = layouts[colorType];
   if (!layout) throw new Unusable("its samples are neither 8 nor 16 bit");

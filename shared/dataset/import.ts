@@ -1,15 +1,10 @@
 import type { BlobRef, Manifest } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { constants, deflate } from "node:zlib";
 import { Assembly, type Outcome } from "./assembly.ts";
-import { decode } from "./decode.ts";
 import { DatasetError, detailOf } from "./error.ts";
-import { greyOrRgb, toSquare } from "./pixels.ts";
-import { Unusable } from "./unusable.ts";
 import { type Candidate, findImages } from "./walk.ts";
+import { type Ask, startWorkers } from "./workers.ts";
 
 export interface ImportOptions {
   /** Name of the dataset. */
@@ -32,11 +27,15 @@ export interface Imported {
   readonly shardFiles: readonly string[];
 }
 
-/** Files read and decoded at the same time. */
-const concurrency = Math.min(Math.max(navigator.hardwareConcurrency, 2), 4);
+const maxWorkers = Math.min(Math.max(navigator.hardwareConcurrency, 2), 4);
 
-/** Larger files are rejected unread. */
-const maxFileBytes = 512 * 2 ** 20;
+/** Files per request to a worker: what a message costs is shared by many, and what is under way stays small. */
+const portion = 16;
+const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
+  Array.from(
+    { length: Math.ceil(candidates.length / portion) },
+    (_, i) => candidates.slice(i * portion, (i + 1) * portion),
+  );
 
 /**
  * Imports a folder of class folders: decodes every image, pads it to a square with its border's median colour,
@@ -55,13 +54,20 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
       onProgress?.({ done, total: candidates.length, rejected: assembly.rejected.length });
       return full;
     };
-    const shards = yield* Stream.fromIterable(candidates).pipe(
-      Stream.mapEffect((candidate) => prepare(root, candidate, maxSide), { concurrency }),
+    const portions = portionsOf(candidates);
+    const workers = Math.min(maxWorkers, portions.length);
+    const ask = yield* startWorkers(workers);
+    const shards = yield* Stream.fromIterable(portions).pipe(
+      // One more than there are workers, so that none waits for the main thread.
+      Stream.mapEffect((candidates) => ask({ task: "read", root, candidates, maxSide }), {
+        concurrency: workers + 1,
+      }),
+      Stream.flattenIterable,
       Stream.map(add),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
       Stream.filter((pixels) => pixels !== undefined),
       // The next shard fills while this one is deflated.
-      Stream.mapEffect((pixels) => writeShard(outputFolder, pixels), { concurrency: 2 }),
+      Stream.mapEffect((pixels) => writeShard(ask, outputFolder, pixels), { concurrency: 2 }),
       Stream.runCollect,
     );
     const manifest = assembly.manifest(name, classes, minClassImages, shards.map((shard) => shard.ref));
@@ -74,57 +80,28 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
       });
     }
     return { manifest, shardFiles: shards.map((shard) => shard.path) };
-  });
+  }).pipe(Effect.scoped);
 
-const prepare = (root: string, candidate: Candidate, maxSide: number): Effect.Effect<Outcome> =>
-  Effect.promise(async () => {
-    try {
-      const bytes = await read(join(root, candidate.path));
-      const hash = createHash("sha256").update(bytes).digest("base64");
-      return { candidate, hash, image: toSquare(greyOrRgb(await decode(bytes)), maxSide) };
-    } catch (cause) {
-      if (cause instanceof Unusable) return { candidate, reason: cause.message };
-      throw cause;
-    }
-  });
-
-const read = async (path: string): Promise<Uint8Array> => {
-  const unreadable = (cause: unknown) => {
-    throw new Unusable(`can't be read: ${detailOf(cause)}`, { cause });
-  };
-  const { size } = await Deno.stat(path).catch(unreadable);
-  if (size === 0) throw new Unusable("is empty");
-  if (size > maxFileBytes) {
-    throw new Unusable(`has ${size} bytes, more than the ${maxFileBytes / 2 ** 20} MiB that are read`);
-  }
-  return await Deno.readFile(path).catch(unreadable);
-};
-
-const deflateAsync = promisify(deflate);
-
-/**
- * Deflates a shard into a file named by its content. Runs to its end once begun, so that after an interruption nothing
- * is still being written.
- */
+/** Writes a shard into a file named by its content. */
 const writeShard = (
+  ask: Ask,
   folder: string,
-  pixels: Uint8Array,
+  pixels: Uint8Array<ArrayBuffer>,
 ): Effect.Effect<{ ref: BlobRef; path: string }, DatasetError> =>
-  Effect.uninterruptible(Effect.tryPromise({
-    try: async () => {
-      // Runs catch padding and even backgrounds. Longer matches hardly occur in photographs: looking for them takes
-      // more time and, at fast levels, more space.
-      const bytes = await deflateAsync(pixels, { level: 1, strategy: constants.Z_RLE });
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      const key = `sha256-${sha256}`;
-      const path = join(folder, key);
-      await Deno.writeFile(path, bytes);
-      return { ref: { key, sha256, bytes: bytes.length }, path };
-    },
-    catch: (cause) =>
-      new DatasetError({
-        reason: { _tag: "Storage", path: folder },
-        message: `could not write a shard into ${folder}: ${detailOf(cause)}`,
-        cause,
-      }),
-  }));
+  Effect.gen(function* () {
+    const { bytes, sha256 } = yield* ask({ task: "deflate", pixels }, [pixels.buffer]);
+    const key = `sha256-${sha256}`;
+    const path = join(folder, key);
+    const write = Effect.tryPromise({
+      try: () => Deno.writeFile(path, bytes),
+      catch: (cause) =>
+        new DatasetError({
+          reason: { _tag: "Storage", path },
+          message: `could not write the shard ${path}: ${detailOf(cause)}`,
+          cause,
+        }),
+    });
+    // Once begun it ends, so that after an interruption nothing is still being written.
+    yield* Effect.uninterruptible(write);
+    return { ref: { key, sha256, bytes: bytes.length }, path };
+  });

@@ -2,8 +2,7 @@ import type { Manifest, ManifestImage } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { inflate } from "node:zlib";
+import { inflateSync } from "node:zlib";
 import type { Images } from "./batch.ts";
 import { readImages, writeImages } from "./cache.ts";
 import { DatasetError, detailOf } from "./error.ts";
@@ -51,14 +50,13 @@ const assemble = (
     const pixels = new Uint8Array(count * size);
     const inShard = manifest.shards.map((): number[] => []);
     for (const [index, image] of manifest.images.entries()) inShard[image.shard]?.push(index);
-    const unpack = (shard: number) =>
-      Effect.map(inflateShard(manifest, shard, shardFiles(shard)), (raw) => {
-        for (const index of inShard[shard]!) {
-          pixels.set(resized(raw, manifest.images[index]!, side, channels), index * size);
-        }
-      });
-    // One is inflated while the images of another are resized.
-    yield* Effect.forEach(manifest.shards.keys(), unpack, { concurrency: 2, discard: true });
+    for (const [shard, indices] of inShard.entries()) {
+      if (indices.length === 0) continue;
+      const raw = yield* inflateShard(manifest, shard, shardFiles(shard));
+      for (const index of indices) {
+        pixels.set(resized(raw, manifest.images[index]!, side, channels), index * size);
+      }
+    }
     return pixels;
   });
 
@@ -84,8 +82,6 @@ export const loadOriginals = (
     return found;
   });
 
-const inflateAsync = promisify(inflate);
-
 const inflateShard = (
   manifest: Manifest,
   shard: number,
@@ -110,8 +106,8 @@ const inflateShard = (
     if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
       return yield* corrupt("is not what was imported: its hash differs");
     }
-    const raw = yield* Effect.tryPromise({
-      try: () => inflateAsync(bytes),
+    const raw = yield* Effect.try({
+      try: () => inflateSync(bytes),
       catch: (cause) => corrupt(`can't be inflated: ${detailOf(cause)}`, cause),
     });
     if (raw.length < needed) return yield* corrupt("is shorter than its manifest says");

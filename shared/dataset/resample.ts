@@ -43,48 +43,63 @@ export const areaSquare = (
   const down = bordersOf(height, (total - height) >> 1, total, side);
   const perArea = (side / total) ** 2;
   const length = side * channels;
-  // What a cell beyond the image holds; 0.5 because storing to bytes cuts off.
-  const base = Float64Array.from({ length }, (_, i) => background[i % channels]! + 0.5);
+  // What a row of cells beyond the image holds, and the same for adding to: storing to bytes cuts off.
+  const beyond = new Uint8Array(length);
+  const base = new Float64Array(length);
+  for (let i = 0; i < length; i++) base[i] = 0.5 + (beyond[i] = background[i % channels]!);
 
   const result = new Uint8Array(side * length);
+  const prefix = new Int32Array(width + 1);
   const row = new Float64Array(length);
-  const above = new Float64Array(length);
-  const before = new Float64Array(length);
+  // The integral from the last border to the top of the current row.
+  const sum = new Float64Array(length);
   let y = 0;
-  sumRow(image, y, across, background, row);
+  sumRow(image, y, across, background, prefix, row);
   for (let k = 0; k <= side; k++) {
-    for (; y < down.pixel[k]!; sumRow(image, ++y, across, background, row)) {
-      for (let i = 0; i < length; i++) above[i]! += row[i]!;
+    for (; y < down.pixel[k]!; sumRow(image, ++y, across, background, prefix, row)) {
+      for (let i = 0; i < length; i++) sum[i]! += row[i]!;
     }
     const share = down.share[k]!;
     const at = (k - 1) * length;
-    for (let i = 0; i < length; i++) {
-      const integral = above[i]! + share * row[i]!;
-      if (at >= 0) result[at + i] = (integral - before[i]!) * perArea + base[i]!;
-      before[i] = integral;
+    if (k === 0) {
+      for (let i = 0; i < length; i++) sum[i] = -share * row[i]!;
+    } else if (down.pixel[k] === down.pixel[k - 1] && share === down.share[k - 1]) {
+      result.set(beyond, at);
+    } else {
+      for (let i = 0; i < length; i++) {
+        const part = share * row[i]!;
+        result[at + i] = (sum[i]! + part) * perArea + base[i]!;
+        sum[i] = -part;
+      }
     }
   }
   return result;
 };
 
-/** Sums of one row of the image over the cells, less the background. */
+/** Sums of one row of the image over the cells, less the background. `prefix` is scratch space. */
 const sumRow = (
   { width, channels, data }: Image,
   y: number,
   { pixel, share }: Borders,
   background: ArrayLike<number>,
+  prefix: Int32Array,
   into: Float64Array,
 ): void => {
   for (let c = 0; c < channels; c++) {
     const colour = background[c]!;
     const start = y * width * channels + c;
-    let x = 0;
-    let left = 0;
+    let sum = 0;
+    for (let x = 0, at = start; x < width; x++, at += channels) {
+      prefix[x] = sum;
+      sum += data[at]! - colour;
+    }
+    prefix[width] = sum;
     let before = 0;
-    for (let k = 0; k < pixel.length; k++) {
-      for (; x < pixel[k]!; x++) left += data[start + x * channels]! - colour;
-      const integral = left + share[k]! * (data[start + x * channels]! - colour);
-      if (k > 0) into[(k - 1) * channels + c] = integral - before;
+    for (let k = 0, cell = c - channels; k < pixel.length; k++, cell += channels) {
+      const x = pixel[k]!;
+      const left = prefix[x]!;
+      const integral = left + share[k]! * (prefix[x + 1]! - left);
+      if (k > 0) into[cell] = integral - before;
       before = integral;
     }
   }

@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Outcome } from "./assembly.ts";
+import { decode } from "./decode.ts";
+import { detailOf } from "./error.ts";
+import { greyOrRgb, toSquare } from "./pixels.ts";
+import { Unusable } from "./unusable.ts";
+import type { Candidate } from "./walk.ts";
+
+/** Larger files are rejected unread. */
+const maxFileBytes = 512 * 2 ** 20;
+
+/** Reads one image of the dataset at `root`: a square of at most `maxSide` pixels, or why it can't be one. */
+export const readImage = async (root: string, candidate: Candidate, maxSide: number): Promise<Outcome> => {
+  try {
+    const bytes = readFile(join(root, candidate.path));
+    const hash = createHash("sha256").update(bytes).digest("base64");
+    return { candidate, hash, image: toSquare(greyOrRgb(await decode(bytes)), maxSide) };
+  } catch (cause) {
+    if (cause instanceof Unusable) return { candidate, reason: cause.message };
+    throw cause;
+  }
+};
+
+const readFile = (path: string): Uint8Array => {
+  const size = attempt(() => Deno.statSync(path).size);
+  if (size === 0) throw new Unusable("is empty");
+  if (size > maxFileBytes) {
+    throw new Unusable(`has ${size} bytes, more than the ${maxFileBytes / 2 ** 20} MiB that are read`);
+  }
+  return attempt(() => Deno.readFileSync(path));
+};
+
+const attempt = <A>(read: () => A): A => {
+  try {
+    return read();
+  } catch (cause) {
+    throw new Unusable(`can't be read: ${detailOf(cause)}`, { cause });
+  }
+};
