@@ -14,8 +14,6 @@ export type Augmentation =
   /** Every image in one of the 8 symmetries of the square, each equally likely. */
   | { readonly augment: "flip-rotate"; readonly random: Random };
 
-const unit = Float32Array.from({ length: 256 }, (_, value) => value / 255);
-
 /** The chosen images as float32 [indices.length, side, side, channels], 0 … 255 scaled to 0 … 1. */
 export const batch = (
   images: Images,
@@ -54,7 +52,7 @@ const copyTurned = (
   for (let y = 0; y < side; y++) {
     let source = origin + y * down;
     for (let x = 0; x < side; x++, source += right) {
-      for (let c = 0; c < channels; c++) to[at++] = unit[from[source + c]!]!;
+      for (let c = 0; c < channels; c++) to[at++] = from[source + c]! / 255;
     }
   }
 };

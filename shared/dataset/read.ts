@@ -23,18 +23,20 @@ export const readImage = async (root: string, candidate: Candidate, maxSide: num
 };
 
 const readFile = (path: string): Uint8Array => {
-  const size = attempt(() => Deno.statSync(path).size);
+  const size = attempt(path, () => Deno.statSync(path).size);
   if (size === 0) throw new Unusable("is empty");
   if (size > maxFileBytes) {
     throw new Unusable(`has ${size} bytes, more than the ${maxFileBytes / 2 ** 20} MiB that are read`);
   }
-  return attempt(() => Deno.readFileSync(path));
+  return attempt(path, () => Deno.readFileSync(path));
 };
 
-const attempt = <A>(read: () => A): A => {
+const attempt = <A>(path: string, read: () => A): A => {
   try {
     return read();
   } catch (cause) {
-    throw new Unusable(`can't be read: ${detailOf(cause)}`, { cause });
+    // What can't be decoded of a name is listed as U+FFFD, by which the file isn't found again.
+    const detail = path.includes("\ufffd") ? "its name is no valid UTF-8, rename it" : detailOf(cause);
+    throw new Unusable(`can't be read: ${detail}`, { cause });
   }
 };
