@@ -1,0 +1,62 @@
+/** What the API answers with when it can't: `problem` is the RFC 9457 object. */
+export class ApiProblem extends Error {
+  constructor(problem) {
+    super(problem.detail ?? problem.title ?? "the gateway did not answer as expected");
+    this.problem = problem;
+  }
+}
+
+const login = document.getElementById("login");
+
+/** Asks for the token until the gateway takes it. */
+const signIn = () =>
+  new Promise((resolve) => {
+    const form = login.querySelector("form");
+    const field = form.elements.token;
+    const alert = form.querySelector(".problem");
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const answer = await fetch("/session", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ token: field.value.trim() }),
+      });
+      if (answer.ok) {
+        login.close();
+        resolve();
+      } else {
+        alert.textContent = (await answer.json()).detail;
+        field.select();
+      }
+    };
+    login.oncancel = (event) => event.preventDefault(); // nothing works without it
+    login.showModal();
+  });
+
+let signingIn = null;
+
+/** Calls the API; JSON in, JSON out. Throws ApiProblem, or TypeError when the gateway can't be reached. */
+export const call = async (method, path, body) => {
+  const answer = await fetch(path, {
+    method,
+    ...(body === undefined
+      ? {}
+      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  if (answer.status === 401) {
+    signingIn ??= signIn().finally(() => signingIn = null);
+    await signingIn;
+    return call(method, path, body);
+  }
+  const text = await answer.text();
+  const value = /json/.test(answer.headers.get("content-type") ?? "") ? JSON.parse(text) : { detail: text };
+  if (!answer.ok) throw new ApiProblem(value);
+  return value;
+};
+
+/** Follows an event stream: `on(type, data)` for every event; returns how to stop. It ends by itself with its story. */
+export const follow = (path, types, on) => {
+  const source = new EventSource(path);
+  for (const type of types) source.addEventListener(type, (event) => on(type, JSON.parse(event.data)));
+  return () => source.close();
+};

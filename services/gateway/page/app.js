@@ -1,0 +1,194 @@
+import { call, follow } from "./api.js";
+import { badge, bar, count, fill, h, percent, table, time } from "./dom.js";
+import { wire, wireButtons } from "./forms.js";
+import { showRun } from "./run.js";
+
+const byId = (id) => document.getElementById(id);
+const note = (text) => byId("status").textContent = text;
+const pages = ["overview", "run", "dataset"];
+
+const datasetLink = (name) => h("a", { href: `#/datasets/${name}` }, name);
+const images = (dataset) => dataset.classes.reduce((sum, one) => sum + one.images, 0);
+
+const stateOf = (dataset) => {
+  if (dataset.state !== "importing" || !dataset.progress) return badge(dataset.state);
+  const { done, total } = dataset.progress;
+  return [badge("importing"), ` ${done} of ${total} files`];
+};
+
+const datasetTable = (datasets) =>
+  datasets.length === 0 ? h("p", { class: "empty" }, "No dataset yet. Import a folder to begin.") : table(
+    "Datasets",
+    [
+      { text: "Name" },
+      { text: "State" },
+      { text: "Classes", number: true },
+      { text: "Images", number: true },
+      { text: "Left out", number: true },
+    ],
+    datasets.map((one) => [
+      datasetLink(one.name),
+      one.state === "failed"
+        ? h("span", {}, badge("failed"), ` ${one.error?.message ?? ""}`)
+        : h("span", {}, stateOf(one)),
+      one.state === "ready" && String(one.classes.length),
+      one.state === "ready" && String(images(one)),
+      one.state === "ready" && String(one.rejected.length),
+    ]),
+  );
+
+const runTable = (runs) =>
+  runs.length === 0 ? h("p", { class: "empty" }, "No run yet.") : table(
+    "Runs, newest first",
+    [
+      { text: "Run" },
+      { text: "State" },
+      { text: "Dataset" },
+      { text: "Method" },
+      { text: "Epoch", number: true },
+      { text: "Accuracy", number: true },
+      { text: "F-score", number: true },
+      { text: "Started" },
+    ],
+    runs.map((run) => [
+      h("a", { href: `#/runs/${run.id}` }, run.id),
+      h("span", {}, badge(run.state), run.state === "running" && h("small", { class: "step" }, run.step)),
+      datasetLink(run.dataset),
+      run.method,
+      `${run.epoch} / ${run.epochs}`,
+      percent(run.metrics?.accuracy),
+      percent(run.metrics?.fScore),
+      time(run.createdAt),
+    ]),
+  );
+
+const offer = (datasets) => {
+  const select = byId("start").elements.dataset;
+  const names = datasets.filter(({ state }) => state === "ready").map(({ name }) => name);
+  if ([...select.options].map(({ value }) => value).join() === names.join()) return;
+  const chosen = select.value;
+  select.replaceChildren(...names.map((name) => h("option", {}, name)));
+  if (names.includes(chosen)) select.value = chosen;
+};
+
+/** Repeats `look` while it is shown: every two seconds, not while the window is hidden. Returns how to stop. */
+const repeat = (look) => {
+  let timer = null;
+  let stopped = false;
+  const once = async () => {
+    if (document.visibilityState === "visible") {
+      try {
+        await look();
+        if (byId("status").dataset.lost) note("");
+        delete byId("status").dataset.lost;
+      } catch (error) {
+        byId("status").dataset.lost = "yes";
+        note(`The gateway can't be reached: ${error.message}`);
+      }
+    }
+    if (!stopped) timer = setTimeout(once, 2000);
+  };
+  once();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+};
+
+const showOverview = () => {
+  document.title = "Subtaxa";
+  return repeat(async () => {
+    const [datasets, runs] = await Promise.all([
+      call("GET", "/v1/datasets"),
+      call("GET", "/v1/runs?history=false"),
+    ]);
+    offer(datasets);
+    fill(byId("datasets"), datasetTable(datasets));
+    fill(byId("runs"), runTable(runs));
+  });
+};
+
+const showDataset = (element, name) => {
+  document.title = `${name} · Subtaxa`;
+  const draw = (dataset) =>
+    fill(
+      element,
+      h("p", { class: "quiet" }, h("a", { href: "#/" }, "Overview"), " / dataset"),
+      h("div", { class: "title" }, h("h1", { id: "dataset-title" }, name), badge(dataset.state)),
+      dataset.error && h("p", { class: "card bad" }, dataset.error.message),
+      dataset.state === "importing" && h(
+        "div",
+        { class: "card" },
+        bar(
+          "Importing",
+          dataset.progress ? dataset.progress.done / Math.max(1, dataset.progress.total) : 0,
+          dataset.progress ? `${dataset.progress.done} of ${dataset.progress.total} files` : "counting files",
+        ),
+      ),
+      dataset.state === "ready" && [
+        h(
+          "p",
+          { class: "quiet" },
+          `${count(images(dataset), "image")} in ${count(dataset.classes.length, "class", "classes")}`,
+        ),
+        table(
+          "Classes",
+          [{ text: "Class" }, { text: "Images", number: true }],
+          dataset.classes.map((one) => [one.name, String(one.images)]),
+        ),
+        dataset.rejected.length > 0 && h("h2", {}, `Left out (${dataset.rejected.length})`),
+        dataset.rejected.length > 0 && table(
+          "Files that were left out",
+          [{ text: "File" }, { text: "Reason" }],
+          dataset.rejected.slice(0, 500).map((one) => [one.file, one.reason]),
+        ),
+        dataset.rejected.length > 500 && h("p", { class: "quiet" }, "The first 500; the API lists all."),
+      ],
+    );
+  const path = `/v1/datasets/${encodeURIComponent(name)}`;
+  const look = async () => draw(await call("GET", path));
+  const stop = follow(`${path}/events`, [
+    "dataset.requested",
+    "dataset.imported",
+    "dataset.failed",
+    "progress",
+  ], (type, event) => {
+    if (type !== "progress") look();
+    else draw({ name, state: "importing", classes: [], rejected: [], progress: event });
+  });
+  look().catch((error) =>
+    element.replaceChildren(h("h1", { id: "dataset-title" }, "No such dataset"), h("p", {}, error.message))
+  );
+  return stop;
+};
+
+let leave = () => undefined;
+
+const route = () => {
+  leave();
+  note("");
+  const [, kind, name] = /^#\/(runs|datasets)\/([\w-]+)$/.exec(location.hash) ?? [];
+  const shown = kind === "runs" ? "run" : kind === "datasets" ? "dataset" : "overview";
+  for (const page of pages) byId(page).hidden = page !== shown;
+  leave = shown === "run"
+    ? showRun(byId("run"), name, note)
+    : shown === "dataset"
+    ? showDataset(byId("dataset"), name)
+    : showOverview();
+};
+
+wireButtons();
+wire(byId("import"), async (values) => {
+  const dataset = await call("POST", "/v1/datasets", values);
+  location.hash = `#/datasets/${dataset.name}`;
+});
+wire(byId("start"), async (values) => {
+  const { id } = await call("POST", "/v1/runs", values);
+  location.hash = `#/runs/${id}`;
+});
+addEventListener("hashchange", () => {
+  route();
+  byId("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
+route();

@@ -1,0 +1,83 @@
+import { ApiProblem } from "./api.js";
+
+/** The form's values as the API wants them: numbers as numbers, what is left empty left out. */
+const valuesOf = (form) =>
+  Object.fromEntries(
+    [...form.elements].filter(({ name, value }) => name && value !== "").map((field) => [
+      field.name,
+      field.type === "number" ? field.valueAsNumber : field.value.trim(),
+    ]),
+  );
+
+const clear = (form) => {
+  form.querySelector(".problem").textContent = "";
+  for (const note of form.querySelectorAll(".error")) note.remove();
+  for (const field of form.elements) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+};
+
+/** Shows what is wrong at the fields it is wrong with, the rest below; the first of them gets the focus. */
+const show = (form, { detail, title, errors = [] }) => {
+  const rest = errors.filter(({ field, message }) => {
+    const input = form.elements[field];
+    if (!input) return true;
+    const note = Object.assign(document.createElement("small"), {
+      className: "error",
+      id: `${form.id}-${field}-error`,
+      textContent: message,
+    });
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", note.id);
+    input.closest("details")?.setAttribute("open", "");
+    input.after(note);
+    return false;
+  });
+  const general = errors.length === 0
+    ? detail ?? title
+    : rest.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  form.querySelector(".problem").textContent = general;
+  form.querySelector("[aria-invalid]")?.focus();
+};
+
+/** Sends the form with `send(values)` and shows what the API finds wrong with it. */
+export const wire = (form, send) => {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clear(form);
+    const button = form.querySelector(".primary");
+    button.disabled = true;
+    try {
+      await send(valuesOf(form));
+      form.hidden = true;
+    } catch (error) {
+      show(
+        form,
+        error instanceof ApiProblem
+          ? error.problem
+          : { detail: `The gateway can't be reached: ${error.message}` },
+      );
+    } finally {
+      button.disabled = false;
+    }
+  });
+};
+
+/** Buttons that open and close forms. */
+export const wireButtons = () => {
+  for (const button of document.querySelectorAll("[data-opens]")) {
+    const form = document.getElementById(button.dataset.opens);
+    button.addEventListener("click", () => {
+      form.hidden = false;
+      form.querySelector("input, select").focus();
+    });
+  }
+  for (const button of document.querySelectorAll("[data-closes]")) {
+    const form = document.getElementById(button.dataset.closes);
+    button.addEventListener("click", () => {
+      form.hidden = true;
+      document.querySelector(`[data-opens="${form.id}"]`).focus();
+    });
+  }
+};

@@ -1,0 +1,293 @@
+import { ApiProblem, call, follow } from "./api.js";
+import { curves } from "./chart.js";
+import { badge, bar, count, decimal, duration, fill, h, percent, table, time } from "./dom.js";
+
+const facts = [
+  "run.requested",
+  "epoch.trained",
+  "epoch.validated",
+  "adaptation.planned",
+  "features.extracted",
+  "dataset.relabelled",
+  "fold.completed",
+  "run.completed",
+  "run.failed",
+  "run.cancelled",
+];
+const ended = (run) => ["completed", "failed", "cancelled"].includes(run.state);
+const stepNames = {
+  train: "Training",
+  validate: "Validating",
+  extract: "Embedding the training images",
+  cluster: "Clustering",
+  score: "Scoring the held-out images",
+};
+
+const headerOf = (run) => [
+  h("p", { class: "quiet" }, h("a", { href: "#/" }, "Overview"), " / run"),
+  h("div", { class: "title" }, h("h1", { id: "run-title" }, run.id), badge(run.state)),
+  h(
+    "p",
+    { class: "quiet" },
+    [
+      `${run.method} on ${run.dataset}`,
+      `${run.backbone} network, ${run.imageSize} px`,
+      count(run.folds, "fold"),
+      `seed ${run.seed}`,
+    ].join(" · "),
+    " · ",
+    time(run.createdAt),
+  ),
+];
+
+const progressOf = (run, progress) => {
+  if (run.state === "failed") {
+    return h(
+      "div",
+      { class: "card bad" },
+      h("h2", {}, "The run failed"),
+      h("p", {}, run.error?.message),
+      h("p", { class: "quiet" }, run.error?.tag),
+    );
+  }
+  if (run.state === "cancelled") {
+    return h(
+      "p",
+      { class: "card" },
+      `Cancelled after epoch ${run.epoch}; what was learnt until then is below.`,
+    );
+  }
+  if (run.state === "completed") return null;
+  const step = progress && [
+    bar(
+      `${stepNames[progress.step]}, epoch ${progress.epoch}${run.folds > 1 ? `, fold ${progress.fold}` : ""}`,
+      progress.total > 0 ? progress.done / progress.total : 0,
+      [
+        `${progress.step === "cluster" ? "class" : "batch"} ${progress.done} of ${progress.total}`,
+        progress.loss !== undefined && `loss ${decimal(progress.loss)}`,
+        progress.imagesPerSecond !== undefined && `${Math.round(progress.imagesPerSecond)} images/s`,
+        progress.secondsLeft !== undefined && `${duration(progress.secondsLeft)} left`,
+      ].filter(Boolean).join(" · "),
+    ),
+    progress.splitting?.length > 0 &&
+    h(
+      "p",
+      {},
+      progress.step === "cluster" ? "Now clustering: " : "Divided at present: ",
+      h("strong", {}, progress.splitting.join(", ")),
+    ),
+  ];
+  return h(
+    "div",
+    { class: "card" },
+    h("h2", {}, run.state === "queued" ? "Waiting for a trainer" : "Under way"),
+    bar(
+      `Epoch ${run.epoch} of at most ${run.epochs}`,
+      run.epoch / run.epochs,
+      run.secondsLeft !== undefined
+        ? `at most ${duration(run.secondsLeft)} left`
+        : run.state === "running" && !progress
+        ? run.step
+        : "",
+    ),
+    step,
+  );
+};
+
+const tile = (name, value) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value));
+
+const resultsOf = (run) => {
+  const at = `/v1/runs/${run.id}`;
+  const { metrics } = run;
+  return [
+    metrics && h("section", { "aria-labelledby": "held-out" }, [
+      h("h2", { id: "held-out" }, "Held-out images"),
+      h("dl", { class: "tiles" }, [
+        tile("Accuracy", percent(metrics.accuracy)),
+        tile("F-score, macro", percent(metrics.fScore)),
+        tile("Precision", percent(metrics.precision)),
+        tile("Recall", percent(metrics.recall)),
+        tile("Variance of false negatives", decimal(metrics.falseNegativeVariance, 4)),
+        tile("Perfect classes", `${metrics.perfectClasses} of ${run.classes.length}`),
+      ]),
+    ]),
+    metrics && h("p", { class: "links" }, [
+      h("a", { class: "button primary", href: `${at}/report`, target: "_blank" }, "Open the report"),
+      h("a", { class: "button", href: `${at}/predictions.csv` }, "predictions.csv"),
+      h("a", { class: "button", href: `${at}/labels.csv` }, "labels.csv"),
+      h("a", { class: "button", href: `${at}/metrics` }, "metrics"),
+    ]),
+  ];
+};
+
+const historyOf = (run) => {
+  if (run.history.length === 0) return null;
+  const folds = [...new Set(run.history.map(({ fold }) => fold))].sort((a, b) => a - b);
+  const lines = (key) =>
+    folds.map((fold) =>
+      run.history.filter((one) => one.fold === fold).map((one) => ({ epoch: one.epoch, value: one[key] }))
+    );
+  const split = (one) =>
+    Object.entries(one.clusters).filter(([, n]) => n > 1).map(([name, n]) => `${name} ${n}`).join(", ") ||
+    "none";
+  const several = folds.length > 1;
+  return h("section", { "aria-labelledby": "epochs" }, [
+    h("h2", { id: "epochs" }, "Validation, epoch by epoch"),
+    h("div", { class: "charts" }, [
+      curves("Rates", [
+        { name: "accuracy", folds: lines("accuracy") },
+        { name: "F-score", folds: lines("fScore") },
+      ], { max: 1, format: (value) => `${Math.round(100 * value)} %` }),
+      curves("Loss", [
+        { name: "training", folds: lines("loss") },
+        { name: "validation, cross-entropy", folds: lines("validationLoss") },
+      ], { format: (value) => String(Number(value.toPrecision(3))) }),
+    ]),
+    table(
+      "Epochs, newest first",
+      [
+        { text: several ? "Fold, epoch" : "Epoch" },
+        { text: "Loss", number: true },
+        { text: "Validation loss", number: true },
+        { text: "Accuracy", number: true },
+        { text: "F-score", number: true },
+        { text: "FN variance", number: true },
+        { text: "Agreement", number: true },
+        { text: "Time", number: true },
+        { text: "Sub-classes trained on" },
+      ],
+      run.history.toReversed().map((one) => [
+        several ? `${one.fold}, ${one.epoch}` : String(one.epoch),
+        decimal(one.loss),
+        decimal(one.validationLoss),
+        percent(one.accuracy),
+        percent(one.fScore),
+        decimal(one.falseNegativeVariance, 4),
+        decimal(one.agreement, 2),
+        duration(one.seconds),
+        split(one),
+      ]),
+    ),
+  ]);
+};
+
+const classesOf = (run, progress) => {
+  const now = new Set(!ended(run) && progress?.step === "cluster" ? progress.splitting : []);
+  const known = run.history.length > 0;
+  const classes = run.classes.toSorted((a, b) => b.falseNegative - a.falseNegative);
+  return h("section", { "aria-labelledby": "classes" }, [
+    h("h2", { id: "classes" }, known ? "Classes, most missed first" : "Classes"),
+    table(
+      "Classes",
+      [
+        { text: "Class" },
+        { text: "Missed in validation", number: true },
+        { text: "" },
+        { text: "Clusters allowed", number: true },
+        { text: "Clusters", number: true },
+        { text: "" },
+      ],
+      classes.map((one) => [
+        one.name,
+        known && percent(one.falseNegative),
+        known &&
+        h("progress", { class: "small", max: "1", value: String(one.falseNegative), "aria-hidden": "true" }),
+        String(one.allowedClusters),
+        String(one.clusters),
+        now.has(one.name)
+          ? h("span", { class: "badge running" }, "being clustered")
+          : one.clusters > 1 && h("span", { class: "badge split" }, "split"),
+      ]),
+    ),
+  ]);
+};
+
+const line = (type, event) => {
+  const at = new Date(event.at).toLocaleTimeString();
+  const where = event.epoch ? `epoch ${event.epoch}` : "";
+  const changes = event.changes?.map((one) => `${one.class} ${one.from} → ${one.to}`).join(", ");
+  return [at, type, where, changes || event.converged || event.error?.message || ""].filter(Boolean).join(
+    "  ",
+  );
+};
+
+/** Shows a run and keeps it up to date; returns how to stop. */
+export const showRun = (element, id, note) => {
+  const parts = Object.fromEntries(
+    ["header", "progress", "actions", "results", "classes", "history"].map((name) => [name, h("div", {})]),
+  );
+  const log = h("ol", {});
+  const logBox = h("details", {}, h("summary", {}, "What happened"), log);
+  element.replaceChildren(...Object.values(parts), logBox);
+  let run = null;
+  let progress = null;
+  let stopped = false;
+
+  const cancel = async () => {
+    if (!confirm("Cancel this run? It stops within one batch and can't go on afterwards.")) return;
+    try {
+      run = await call("POST", `/v1/runs/${id}/cancel`);
+      note("The run is cancelled.");
+    } catch (error) {
+      note(error.message);
+    }
+    draw();
+  };
+  const button = h("button", { type: "button", class: "danger", click: cancel }, "Cancel the run");
+
+  const draw = () => {
+    if (!run || stopped) return;
+    fill(parts.header, headerOf(run));
+    fill(parts.progress, progressOf(run, progress));
+    if (ended(run)) parts.actions.replaceChildren();
+    else if (!button.isConnected) parts.actions.replaceChildren(button);
+    fill(parts.results, resultsOf(run));
+    fill(parts.classes, classesOf(run, progress));
+    fill(parts.history, historyOf(run));
+    document.title = `${ended(run) ? run.state : `${run.epoch}/${run.epochs}`} · ${id} · Subtaxa`;
+  };
+
+  let waiting = null;
+  const refresh = () => {
+    waiting ??= setTimeout(async () => {
+      waiting = null;
+      try {
+        run = await call("GET", `/v1/runs/${encodeURIComponent(id)}`);
+        draw();
+      } catch (error) {
+        if (!run && error instanceof ApiProblem) {
+          element.replaceChildren(h("h1", { id: "run-title" }, "No such run"), h("p", {}, error.message));
+          stop();
+        } else note(`Waiting for the gateway: ${error.message}`);
+      }
+    }, 100);
+  };
+  const stopFollowing = follow(
+    `/v1/runs/${encodeURIComponent(id)}/events`,
+    [...facts, "progress"],
+    (type, event) => {
+      if (type === "progress") {
+        progress = event;
+        if (run) {
+          run = {
+            ...run,
+            state: ended(run) ? run.state : "running",
+            epoch: Math.max(run.epoch, event.epoch),
+          };
+        }
+        draw();
+        return;
+      }
+      if (progress && type !== "run.requested") progress = null;
+      log.prepend(h("li", {}, line(type, event)));
+      refresh();
+    },
+  );
+  const stop = () => {
+    stopped = true;
+    clearTimeout(waiting);
+    stopFollowing();
+  };
+  refresh();
+  return stop;
+};
