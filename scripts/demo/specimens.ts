@@ -44,7 +44,7 @@ const wall = (distance: number, pixel: number): number =>
 const centricValve = (rays: number, clear: number) => (random: Random, pixel: number): Specimen => {
   const radius = random.normal(15, 1) * pixel;
   const phase = random.unit();
-  const ink = random.normal(0.5, 0.05);
+  const ink = random.normal(0.36, 0.04);
   const outline = disc(radius);
   return {
     extent: [radius, radius],
@@ -53,7 +53,7 @@ const centricValve = (rays: number, clear: number) => (random: Random, pixel: nu
       const r = length(x, y) / radius;
       const ray = stripes(Math.atan2(y, x), 2 * Math.PI / rays, phase);
       const striae = ink * ray * clamp((r - clear) * radius / pixel * 0.6);
-      return wall(distance, pixel) + inside(distance) * (0.04 + striae);
+      return 0.55 * wall(distance, pixel) + inside(distance) * (0.04 + striae);
     },
   };
 };
@@ -116,7 +116,7 @@ const triangularValve = (random: Random, pixel: number): Specimen => {
 const chain = (cells: number, lines: number, waist: number) => (random: Random, pixel: number): Specimen => {
   const halfLength = random.normal(20, 1.2) * pixel;
   const halfWidth = random.normal(6, 0.4) * pixel;
-  const ink = random.normal(0.35, 0.04);
+  const ink = random.normal(0.5, 0.05);
   const pitch = 2 * halfLength / cells;
   const gap = waist * pixel;
   const outline = box(pitch / 2 - gap / 2, halfWidth, 1.5 * pixel);
@@ -126,7 +126,7 @@ const chain = (cells: number, lines: number, waist: number) => (random: Random, 
       const cell = Math.round(x / pitch + (cells - 1) / 2);
       const along_ = x - (clamp(cell, 0, cells - 1) - (cells - 1) / 2) * pitch;
       const distance = outline(along_, y);
-      return wall(distance, pixel) + inside(distance) * (0.06 + ink * stripes(along_, pitch / lines, 0.5));
+      return 1.25 * wall(distance, pixel) + inside(distance) * (0.06 + ink * stripes(along_, pitch / lines, 0.5));
     },
   };
 };

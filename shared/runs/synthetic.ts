@@ -12,8 +12,7 @@ import {
   usesTriplets,
 } from "@subtaxa/contracts";
 import { falseNegativesOf, meanMetrics, metricsOf } from "@subtaxa/metrics";
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { random as randomOf } from "@subtaxa/random";
 
 /** What a made-up run looks like; everything else of the request has its default. */
 export interface SyntheticRun extends Partial<RunRequest> {
@@ -42,8 +41,7 @@ export const syntheticRun = (run: SyntheticRun): Event[] => {
     manifest: blobOf("manifest"),
     classes: [...classes],
   };
-  const generator = xoroshiro128plus(spec.seed + 1);
-  const random = () => uniformFloat64(generator);
+  const { next: random } = randomOf(spec.seed);
   const traits = classes.map((_, i) => ({
     views: random() < 0.4 ? 2 + Math.floor(random() * 3) : 1,
     ceiling: 0.5 + 0.5 * random(),
