@@ -54,9 +54,32 @@ export const call = async (method, path, body) => {
   return value;
 };
 
-/** Follows an event stream: `on(type, data)` for every event; returns how to stop. It ends by itself with its story. */
-export const follow = (path, types, on) => {
-  const source = new EventSource(path);
-  for (const type of types) source.addEventListener(type, (event) => on(type, JSON.parse(event.data)));
-  return () => source.close();
+/**
+ * Follows an event stream: `on(type, data)` once for every event; returns how to stop. After the connection was lost it goes
+ * on where it was; when the gateway refused it, as one that starts does, it is tried again until `isOver()`.
+ */
+export const follow = (path, types, on, isOver) => {
+  const seen = new Set();
+  let source = null;
+  let timer = null;
+  const open = () => {
+    source = new EventSource(path);
+    for (const type of types) {
+      source.addEventListener(type, (event) => {
+        if (type !== "progress") {
+          if (seen.has(event.lastEventId)) return;
+          seen.add(event.lastEventId);
+        }
+        on(type, JSON.parse(event.data));
+      });
+    }
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED && !isOver()) timer = setTimeout(open, 3000);
+    });
+  };
+  open();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 };

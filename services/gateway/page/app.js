@@ -1,10 +1,11 @@
-import { call, follow } from "./api.js";
+import { ApiProblem, call, follow } from "./api.js";
 import { badge, bar, count, fill, h, percent, table, time } from "./dom.js";
 import { wire, wireButtons } from "./forms.js";
 import { showRun } from "./run.js";
 
 const byId = (id) => document.getElementById(id);
 const note = (text) => byId("status").textContent = text;
+const datasetFacts = ["dataset.requested", "dataset.imported", "dataset.failed", "progress"];
 const pages = ["overview", "run", "dataset"];
 
 const datasetLink = (name) => h("a", { href: `#/datasets/${name}` }, name);
@@ -146,20 +147,30 @@ const showDataset = (element, name) => {
       ],
     );
   const path = `/v1/datasets/${encodeURIComponent(name)}`;
-  const look = async () => draw(await call("GET", path));
-  const stop = follow(`${path}/events`, [
-    "dataset.requested",
-    "dataset.imported",
-    "dataset.failed",
-    "progress",
-  ], (type, event) => {
-    if (type !== "progress") look();
+  let state = "importing";
+  let stopped = false;
+  let stopFollowing = () => undefined;
+  const load = async () => {
+    const dataset = await call("GET", path);
+    state = dataset.state;
+    if (!stopped) draw(dataset);
+  };
+  const hear = (type, event) => {
+    if (type !== "progress") load().catch((error) => note(`Waiting for the gateway: ${error.message}`));
     else draw({ name, state: "importing", classes: [], rejected: [], progress: event });
+  };
+  load().then(() => {
+    if (!stopped && state === "importing") {
+      stopFollowing = follow(`${path}/events`, datasetFacts, hear, () => state !== "importing");
+    }
+  }).catch((error) => {
+    const title = error instanceof ApiProblem ? "No such dataset" : "The gateway can't be reached";
+    element.replaceChildren(h("h1", { id: "dataset-title" }, title), h("p", {}, error.message));
   });
-  look().catch((error) =>
-    element.replaceChildren(h("h1", { id: "dataset-title" }, "No such dataset"), h("p", {}, error.message))
-  );
-  return stop;
+  return () => {
+    stopped = true;
+    stopFollowing();
+  };
 };
 
 let leave = () => undefined;

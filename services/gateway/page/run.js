@@ -247,47 +247,41 @@ export const showRun = (element, id, note) => {
     document.title = `${ended(run) ? run.state : `${run.epoch}/${run.epochs}`} · ${id} · Subtaxa`;
   };
 
+  const path = `/v1/runs/${encodeURIComponent(id)}`;
+  const load = async () => {
+    run = await call("GET", path);
+    draw();
+  };
   let waiting = null;
   const refresh = () => {
-    waiting ??= setTimeout(async () => {
+    waiting ??= setTimeout(() => {
       waiting = null;
-      try {
-        run = await call("GET", `/v1/runs/${encodeURIComponent(id)}`);
-        draw();
-      } catch (error) {
-        if (!run && error instanceof ApiProblem) {
-          element.replaceChildren(h("h1", { id: "run-title" }, "No such run"), h("p", {}, error.message));
-          stop();
-        } else note(`Waiting for the gateway: ${error.message}`);
-      }
+      load().catch((error) => note(`Waiting for the gateway: ${error.message}`));
     }, 100);
   };
-  const stopFollowing = follow(
-    `/v1/runs/${encodeURIComponent(id)}/events`,
-    [...facts, "progress"],
-    (type, event) => {
-      if (type === "progress") {
-        progress = event;
-        if (run) {
-          run = {
-            ...run,
-            state: ended(run) ? run.state : "running",
-            epoch: Math.max(run.epoch, event.epoch),
-          };
-        }
-        draw();
-        return;
-      }
-      if (progress && type !== "run.requested") progress = null;
-      log.prepend(h("li", {}, line(type, event)));
-      refresh();
-    },
-  );
+  const hear = (type, event) => {
+    if (type === "progress") {
+      progress = event;
+      run = { ...run, state: ended(run) ? run.state : "running", epoch: Math.max(run.epoch, event.epoch) };
+      draw();
+      return;
+    }
+    if (type !== "run.requested") progress = null;
+    log.prepend(h("li", {}, line(type, event)));
+    refresh();
+  };
+  let stopFollowing = () => undefined;
   const stop = () => {
     stopped = true;
     clearTimeout(waiting);
     stopFollowing();
   };
-  refresh();
+  // the run first: where a token is needed, it is asked for now
+  load().then(() => {
+    if (!stopped) stopFollowing = follow(`${path}/events`, [...facts, "progress"], hear, () => ended(run));
+  }).catch((error) => {
+    const title = error instanceof ApiProblem ? "No such run" : "The gateway can't be reached";
+    element.replaceChildren(h("h1", { id: "run-title" }, title), h("p", {}, error.message));
+  });
   return stop;
 };

@@ -1,0 +1,133 @@
+import { Bus } from "@subtaxa/bus";
+import { progressSubject } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { join } from "node:path";
+import { type Gateway, withGateway, writeImages } from "./testing.ts";
+import { completed, factsOf, requestOf } from "./testing_run.ts";
+
+/** A Chromium of this machine; without one, the tests of the page are left out. */
+const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+  .find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+
+/** A page in a browser of its own; nothing may go wrong in it unseen, and nothing may be loaded from elsewhere. */
+const withPage = (
+  body: (page: Page, gateway: Gateway) => Promise<void>,
+  env: Record<string, string> = {},
+) =>
+  withGateway(async (gateway) => {
+    let browser: Browser | undefined;
+    try {
+      browser = await chromium.launch({
+        executablePath: executable!,
+        args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+      });
+      const page = await browser.newPage();
+      page.setDefaultTimeout(60_000);
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on("console", (message) => {
+        if (message.type() === "error" && !message.text().includes("status of 4")) {
+          faults.push(message.text());
+        }
+      });
+      page.on("request", (request) => {
+        if (!request.url().startsWith(gateway.base)) faults.push(`asked ${request.url()}`);
+      });
+      await body(page, gateway);
+      expect(faults).toEqual([]);
+    } finally {
+      await browser?.close();
+    }
+  }, { env });
+
+const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
+
+Deno.test(
+  "page: a dataset is imported and a run started, wrong fields being shown; the run is watched to its end",
+  options,
+  withPage(async (page, gateway) => {
+    await writeImages(join(gateway.root, "trees"), { ash: 8, birch: 8 });
+    await page.goto(gateway.base);
+    await page.getByText("No dataset yet").waitFor();
+    await page.getByRole("button", { name: "Import a folder" }).click();
+    await page.getByLabel("Name").fill("no good");
+    await page.getByLabel("Folder, on").fill("/etc");
+    await page.getByRole("button", { name: "Import", exact: true }).click();
+    await page.locator("#import-name-error").waitFor();
+    expect(await page.getByLabel("Name").getAttribute("aria-invalid")).toBe("true");
+    await page.getByLabel("Name").fill("trees");
+    await page.getByRole("button", { name: "Import", exact: true }).click();
+    await page.locator("#import-path-error").getByText("not below an allowed folder").waitFor();
+    await page.getByLabel("Folder, on").fill(join(gateway.root, "trees"));
+    await page.getByRole("button", { name: "Import", exact: true }).click();
+    await page.getByText("16 images in 2 classes").waitFor();
+
+    await page.getByRole("link", { name: "Overview" }).first().click();
+    await page.getByRole("button", { name: "Start a run" }).click();
+    await page.getByLabel("Folds").fill("9");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.locator("#start-folds-error").getByText("use at most 8 folds").waitFor();
+    await page.getByLabel("Folds").fill("1");
+    await page.getByLabel("Epochs, at most").fill("2");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.getByRole("heading", { name: "Waiting for a trainer" }).waitFor();
+
+    const id = new URL(page.url()).hash.split("/").at(-1)!;
+    const request = await requestOf(gateway, id);
+    const facts = await factsOf(gateway, request);
+    await gateway.publish(...facts.slice(0, 6));
+    await page.getByText("Epoch 2 of at most 2").waitFor();
+    await page.locator("figure circle").first().waitFor();
+    const birch = { runId: id, fold: 0, epoch: 2, step: "cluster", done: 1, total: 2, splitting: ["birch"] };
+    await gateway.run(Effect.flatMap(Bus, (bus) => bus.progress(progressSubject.run(id), birch)));
+    await page.getByText("class 1 of 2").waitFor();
+    expect(await page.getByRole("row", { name: /^ash/ }).innerText()).toMatch(/50\.0 %\s+2\s+2\s+split/);
+    expect(await page.getByRole("row", { name: /^birch/ }).innerText()).toMatch(/being clustered/);
+    await gateway.publish(...facts.slice(6), await completed(gateway, request));
+    await page.getByRole("heading", { name: "Held-out images" }).waitFor();
+    expect(await page.locator(".tiles").innerText()).toMatch(/Accuracy\s+75\.0 %/);
+    expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+    const report = page.waitForEvent("popup");
+    await page.getByRole("link", { name: "Open the report" }).click();
+    expect(await (await report).title()).toBe("report");
+  }),
+);
+
+Deno.test(
+  "page: with a token it asks for it once; a run is cancelled after a question",
+  options,
+  withPage(async (page, gateway) => {
+    await page.goto(`${gateway.base}/#/runs/nobody`);
+    await page.getByRole("textbox", { name: "Token" }).fill("guess");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("the token is wrong").waitFor();
+    await page.getByRole("textbox", { name: "Token" }).fill("sesame");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("there is no run 'nobody'").waitFor();
+    await page.getByRole("link", { name: "Overview" }).first().click();
+    await page.getByText("No run yet").waitFor();
+    const signed: Gateway = {
+      ...gateway,
+      get: (path) => gateway.get(path, { authorization: "Bearer sesame" }),
+      post: (path, body) => gateway.post(path, body, { authorization: "Bearer sesame" }),
+    };
+    await writeImages(join(gateway.root, "trees"), { ash: 8, birch: 8 });
+    await (await signed.post("/v1/datasets", { name: "trees", path: join(gateway.root, "trees") })).text();
+    await (await signed.get("/v1/datasets/trees/events")).text();
+    await (await signed.post("/v1/runs", { dataset: "trees" })).text();
+    await page.locator("#runs tbody a").first().click();
+    page.on("dialog", (dialog) => dialog.accept());
+    await page.getByRole("button", { name: "Cancel the run" }).click();
+    await page.getByText("Cancelled after epoch 0").waitFor();
+    await page.getByRole("link", { name: "API" }).click();
+    await page.getByText("Cancel the run").or(page.getByText("/v1/runs/{id}/cancel")).first().waitFor();
+  }, { SUBTAXA_TOKEN: "sesame" }),
+);
