@@ -143,8 +143,21 @@ Deno.test("an import whose process is killed half-way is repeated and leaves not
         classes: [{ name: "even", images: images / 2 }, { name: "odd", images: images / 2 }],
       });
       expect(await Array.fromAsync(Deno.readDir(imports))).toEqual([]);
+
+      // a stream that somebody follows doesn't hold up a stop
+      const run = await fetch(`${second.base}/v1/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ dataset: "noise" }),
+      });
+      const { id } = await run.json() as { id: string };
+      const events = await fetch(`${second.base}/v1/runs/${id}/events`);
+      const told = events.text();
+      const asked = performance.now();
       second.gateway.kill("SIGTERM");
+      expect(await told).toContain("event: run.requested");
       expect((await second.gateway.ended()).code).toBe(0);
+      expect(performance.now() - asked).toBeLessThan(8_000);
     });
 
     const provider = ConfigProvider.layer(ConfigProvider.fromUnknown(env));

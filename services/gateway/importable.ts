@@ -1,7 +1,7 @@
 import { Effect } from "effect";
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { fieldProblem, type ProblemError } from "./api/problem.ts";
+import { fieldProblem, type ProblemError } from "./problem.ts";
 import { isWithin, Settings } from "./settings.ts";
 
 const found = (call: Promise<string>) => call.catch(() => null);
@@ -17,20 +17,19 @@ export const importableFolder = (path: string): Effect.Effect<string, ProblemErr
     if (dataRoots.length === 0) {
       return yield* refuse("no import is allowed: none of the folders in SUBTAXA_DATA_ROOTS exists");
     }
+    const wanted = resolve(path);
+    const named = wanted === path ? `'${path}'` : `'${path}' (${wanted})`;
     const outside = refuse(
-      `'${path}' is not below an allowed folder: ${
-        dataRoots.join(", ")
-      }; move the images there, or add their folder ` +
-        "to SUBTAXA_DATA_ROOTS",
+      `${named} is not below an allowed folder (${dataRoots.join(", ")}): move the images there, ` +
+        "or add their folder to SUBTAXA_DATA_ROOTS",
     );
     const allowed = (absolute: string) => dataRoots.some((root) => isWithin(root, absolute));
-    const wanted = resolve(path);
     const real = yield* Effect.promise(() => found(realpath(wanted)));
     if (real === null) {
-      return yield* allowed(wanted) ? refuse(`'${path}' does not exist`) : outside;
+      return yield* allowed(wanted) ? refuse(`${named} does not exist`) : outside;
     }
     if (!allowed(real)) return yield* outside;
     const isFolder = yield* Effect.promise(() => stat(real).then((info) => info.isDirectory(), () => false));
-    if (!isFolder) return yield* refuse(`'${path}' is no folder`);
+    if (!isFolder) return yield* refuse(`${named} is no folder`);
     return real;
   });

@@ -1,7 +1,7 @@
 import type { Manifest, RunRequest } from "@subtaxa/contracts";
 import { split } from "@subtaxa/dataset";
 import { Effect } from "effect";
-import { fieldProblem, type ProblemError } from "./api/problem.ts";
+import { fieldProblem, type ProblemError } from "./problem.ts";
 
 /** With as many images and at least one per fold, `split` gives a class an image in every part. */
 const ENOUGH = 5;

@@ -11,7 +11,7 @@ import type { DatasetError } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { fieldProblem, problem, type ProblemError } from "./api/problem.ts";
+import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
 import { checkSplits } from "./splits.ts";
 

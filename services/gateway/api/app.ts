@@ -12,7 +12,7 @@ import { Settings } from "../settings.ts";
 import { guard, sameSite, sessionRoutes } from "./auth.ts";
 import { datasetRoutes } from "./datasets.ts";
 import { fileRoutes } from "./files.ts";
-import { ofBusError, problem, ProblemError, problemResponse } from "./problem.ts";
+import { ofBusError, problem, ProblemError, problemResponse } from "../problem.ts";
 import { resultRoutes } from "./results.ts";
 import { type Env, routes } from "./routes.ts";
 import { runRoutes } from "./runs.ts";

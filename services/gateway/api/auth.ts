@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { jsonBody } from "./json_body.ts";
-import { problem, problemResponses } from "./problem.ts";
+import { problem, problemResponses } from "../problem.ts";
 import { routes, withBody } from "./routes.ts";
 
 /**

@@ -13,7 +13,7 @@ import { datasetEventView } from "../event_view.ts";
 import { importableFolder } from "../importable.ts";
 import { ReadModel } from "../read_model.ts";
 import { jsonBody } from "./json_body.ts";
-import { problem, problemResponses } from "./problem.ts";
+import { problem, problemResponses } from "../problem.ts";
 import { everywhere, routes, withBody } from "./routes.ts";
 import type { Run } from "./runtime.ts";
 import { lastEventId, resumable, sendEvents, tell } from "./sse.ts";

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
-import { problem } from "./problem.ts";
+import { problem } from "../problem.ts";
 
 /** Largest body of a request, bytes. */
 export const MAX_BODY = 1024 * 1024;

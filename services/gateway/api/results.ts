@@ -12,7 +12,7 @@ import { labelsCsv, labelsOf, predictionsCsv, runLog, runMetrics } from "@subtax
 import { Effect } from "effect";
 import { readFile } from "node:fs/promises";
 import { ReadModel } from "../read_model.ts";
-import { problem, type ProblemKind, problemResponses } from "./problem.ts";
+import { problem, type ProblemKind, problemResponses } from "../problem.ts";
 import { everywhere, routes } from "./routes.ts";
 import { knownRun, params } from "./runs.ts";
 import type { Run } from "./runtime.ts";

@@ -1,5 +1,5 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { invalidRequest } from "./problem.ts";
+import { invalidRequest } from "../problem.ts";
 
 /** Variables of a request. */
 export interface Env {

@@ -16,7 +16,7 @@ import { runEventView } from "../event_view.ts";
 import { ReadModel } from "../read_model.ts";
 import { startRun } from "../start_run.ts";
 import { jsonBody } from "./json_body.ts";
-import { problem, problemResponses } from "./problem.ts";
+import { problem, problemResponses } from "../problem.ts";
 import { everywhere, routes, withBody } from "./routes.ts";
 import type { Run } from "./runtime.ts";
 import { lastEventId, resumable, sendEvents, tell } from "./sse.ts";
