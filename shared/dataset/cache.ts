@@ -2,7 +2,8 @@ import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import type { Images } from "./batch.ts";
-import { DatasetError, detailOf } from "./error.ts";
+import { DatasetError } from "./error.ts";
+import { detailOf } from "./unusable.ts";
 
 /**
  * A file of pixels: 64 bytes of header (magic, then side, channels and count as uint32 little-endian, then from byte 32

@@ -1,8 +1,6 @@
 import { JsColorType, Transformer } from "@napi-rs/image";
-import sharp from "sharp";
-import { detailOf } from "./error.ts";
 import { checkHeader, formatOf, hasExif } from "./format.ts";
-import { maxPixels, Unusable } from "./unusable.ts";
+import { detailOf, maxPixels, Unusable } from "./unusable.ts";
 
 /** Decoded samples, rows from the top, channels interleaved: grey, grey + alpha, RGB or RGBA; 8 or 16 bit. */
 export interface Samples {
@@ -11,10 +9,6 @@ export interface Samples {
   readonly channels: 1 | 2 | 3 | 4;
   readonly data: Uint8Array | Uint16Array;
 }
-
-// Images are decoded side by side, each on one thread; no file is read twice, so nothing is worth caching.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /**
  * Decodes a PNG, JPEG, WebP, TIFF or BMP file (recognised by content), turned upright by its EXIF orientation. Of
@@ -57,8 +51,19 @@ const decodeCommon = (bytes: Uint8Array, format: "PNG" | "JPEG" | "BMP"): Sample
   return { width, height, channels: layout.channels, data: layout.depth === 8 ? data : uint16(data) };
 };
 
-/** libvips: slower to start, but reads every kind of TIFF and the EXIF data of all formats. */
+/** Loaded with the first image that needs it: it takes longer to start than many a dataset to read. */
+const libvips = async () => {
+  const { default: sharp } = await import("sharp");
+  // Images are decoded side by side, each on one thread; no file is read twice, so nothing is worth caching.
+  sharp.concurrency(1);
+  sharp.cache(false);
+  return sharp;
+};
+let loaded: ReturnType<typeof libvips> | undefined;
+
+/** libvips: slower per file, but reads every kind of TIFF and the EXIF data of all formats. */
 const decodeRare = async (bytes: Uint8Array): Promise<Samples> => {
+  const sharp = await (loaded ??= libvips());
   const image = sharp(bytes, {
     autoOrient: true,
     failOn: "error",

@@ -26,5 +26,3 @@ export class DatasetError extends Data.TaggedError("DatasetError")<{
     return this.reason._tag === "Storage";
   }
 }
-
-export const detailOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause);

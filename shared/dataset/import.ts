@@ -2,7 +2,8 @@ import type { BlobRef, Manifest } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
 import { join } from "node:path";
 import { Assembly, type Outcome } from "./assembly.ts";
-import { DatasetError, detailOf } from "./error.ts";
+import { DatasetError } from "./error.ts";
+import { detailOf } from "./unusable.ts";
 import { type Candidate, findImages } from "./walk.ts";
 import { type Ask, startWorkers } from "./workers.ts";
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import type { Images } from "./batch.ts";
 import { readImages, writeImages } from "./cache.ts";
-import { DatasetError, detailOf } from "./error.ts";
+import { DatasetError } from "./error.ts";
+import { detailOf } from "./unusable.ts";
 import { areaSquare } from "./resample.ts";
 
 export interface LoadOptions {

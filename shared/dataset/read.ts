@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Outcome } from "./assembly.ts";
 import { decode } from "./decode.ts";
-import { detailOf } from "./error.ts";
 import { greyOrRgb, toSquare } from "./pixels.ts";
-import { Unusable } from "./unusable.ts";
+import { detailOf, Unusable } from "./unusable.ts";
 import type { Candidate } from "./walk.ts";
 
 /** Larger files are rejected unread. */

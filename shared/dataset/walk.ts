@@ -1,7 +1,8 @@
 import type { Rejected } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { join, sep } from "node:path";
-import { DatasetError, detailOf } from "./error.ts";
+import { DatasetError } from "./error.ts";
+import { detailOf } from "./unusable.ts";
 
 /** A file that should be an image, by its name. */
 export interface Candidate {
