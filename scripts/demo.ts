@@ -27,8 +27,7 @@ const drawing = { seed, imagesPerClass: 160, side: 48 };
 const settings = {
   dataset: "micro-organisms",
   imageSize: 48,
-  epochs: 14,
-  batchSize: 64,
+  epochs: 16,
   augmentation: "flip-rotate",
   seed,
 };
