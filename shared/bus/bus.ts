@@ -1,4 +1,4 @@
-import { DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { type Consumer, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/nats-core";
 import { Event, messageId, subjectOf } from "@subtaxa/contracts";
 import { Context, Effect, Layer, Schedule, Stream } from "effect";
@@ -93,12 +93,16 @@ export class Bus extends Context.Service<Bus, {
               : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) }),
           }));
 
+      /** The server would keep the consumer for five more minutes. Gone already, or no connection: it will be anyway. */
+      const forget = (consumer: Consumer) => consumer.delete().then(() => undefined, () => undefined);
+
       const facts: Bus["Service"]["facts"] = ({ filter, from }) =>
         Stream.unwrap(Effect.gen(function* () {
           const consumer = yield* ordered(filter, from);
           const messages = yield* Effect.acquireRelease(
             attempt(`read ${filter}`, () => consumer.consume()),
-            (messages) => Effect.promise(() => messages.close().then(() => undefined, () => undefined)),
+            (messages) =>
+              Effect.promise(() => messages.close().then(() => forget(consumer), () => undefined)),
           );
           return Stream.fromAsyncIterable(messages, (cause) => cause).pipe(
             Stream.mapEffect(toFact),
@@ -120,6 +124,7 @@ export class Bus extends Context.Service<Bus, {
               left = message.info.pending;
             }
           }
+          await forget(consumer);
           return out;
         });
         return (yield* Effect.forEach(messages, toFact)).flat();
