@@ -36,7 +36,7 @@ export const isEnd = ({ type }: RunFact): boolean =>
 
 const changed = (changes: readonly { class: string; from: number; to: number }[]): string =>
   changes.length === 0
-    ? "nothing split"
+    ? "sub-classes as before"
     : changes.map(({ class: name, from, to }) => `${name} ${from}→${to}`).join(", ");
 
 /**
