@@ -1,8 +1,7 @@
 // One round of X-Means per message, timed where it runs; the reply is its seconds.
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
-import { Points } from "../../services/clusterer/points.ts";
-import { xMeans } from "../../services/clusterer/xmeans.ts";
+import { Points, xMeans } from "../../services/clusterer/mod.ts";
 
 interface Round {
   readonly file: string;
