@@ -72,6 +72,15 @@ Deno.test("rejected files are grouped by reason, most frequent first, the first 
   expect(describeRejected(rejected, 2)).toBe(
     "  3 files: unreadable\n    a/2.png\n    a/3.png\n    … and 1 more\n  1 file: empty\n    a/1.png",
   );
+  const twins = ["a", "b"].map((name) => ({
+    file: `${name}/2.png`,
+    reason: `duplicate: ${name}/1.png is kept`,
+  }));
+  const cut = { file: "c.png", reason: "truncated: no end" };
+  expect(describeRejected([cut, ...twins], 2)).toBe(
+    "  2 files: duplicate\n    a/2.png: a/1.png is kept\n    b/2.png: b/1.png is kept\n" +
+      "  1 file: truncated: no end\n    c.png",
+  );
 });
 
 Deno.test("a dataset's name comes from its folder's", () => {
