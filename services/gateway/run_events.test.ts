@@ -33,7 +33,7 @@ Deno.test(
       expect(data).not.toMatch(/"spec"|"state"|sha256/);
     }
     const validated = JSON.parse(lasting.find(({ event }) => event === "epoch.validated")!.data);
-    expect(validated).toMatchObject({ falseNegatives: { ash: 0.5, birch: 0 }, metrics });
+    expect(validated).toMatchObject({ falseNegatives: { ash: 0.5, birch: 0 }, bestEpoch: 1, metrics });
     expect(JSON.parse(lasting[0]!.data)).toMatchObject({ type: "run.requested", epochs: 2 });
     const relabelled = JSON.parse(lasting.find(({ event }) => event === "dataset.relabelled")!.data);
     expect(relabelled).toMatchObject({
@@ -115,7 +115,7 @@ Deno.test(
       id,
       metrics,
       classes: ["ash", "birch"],
-      folds: [{ fold: 0, bestEpoch: 2, metrics, confusion: [[1, 0], [1, 0]] }],
+      folds: [{ fold: 0, bestEpoch: 1, metrics, confusion: [[1, 0], [1, 0]] }],
     });
     expect((await (await at("predictions.csv")).text()).trim().split("\n")).toEqual([
       "image,fold,true,predicted,ash,birch",
