@@ -169,6 +169,21 @@ Deno.test("wrong usage is exit code 2 with a suggestion, help is 0", async () =>
   const value = await subtaxa(["run", "--dataset", "x", "--image-size", "17"]);
   expect(value.code).toBe(2);
   expect(value.stderr).toContain("--image-size");
+  for (const url of ["nonsense", "localhost:8080"]) {
+    const nowhere = await subtaxa(["runs", "--url", url]);
+    expect(nowhere.code).toBe(2);
+    expect(nowhere.stderr).toMatch(new RegExp(`'${url}' .*It is no address such as http://`));
+  }
+  const port = await subtaxa(["run", "--dataset", "x"], { SUBTAXA_PORT: "abc" });
+  expect(port.code).toBe(2);
+  expect(port.stderr).toContain('error: SUBTAXA_PORT is "abc", which is no port from 0 to 65535\n');
+  expect((await subtaxa(["up", "--port", "99999"])).stderr).toContain("It is no port");
+  const up = await subtaxa(["up"], { SUBTAXA_PORT: "abc", NATS_URL: "" });
+  expect(up).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: 'error: SUBTAXA_PORT is "abc", but must be a port from 0 to 65535.\n',
+  });
   expect((await subtaxa([])).code).toBe(2);
   const help = await subtaxa(["--help"]);
   expect(help.code).toBe(0);
