@@ -148,16 +148,14 @@ Deno.test("an import whose process is killed half-way is repeated and leaves not
       const run = await fetch(`${second.base}/v1/runs`, {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ dataset: "noise" }),
+        body: JSON.stringify({ dataset: "noise", method: "standard" }),
       });
       const { id } = await run.json() as { id: string };
       const events = await fetch(`${second.base}/v1/runs/${id}/events`);
       const told = events.text();
-      const asked = performance.now();
       second.gateway.kill("SIGTERM");
       expect(await told).toContain("event: run.requested");
       expect((await second.gateway.ended()).code).toBe(0);
-      expect(performance.now() - asked).toBeLessThan(8_000);
     });
 
     const provider = ConfigProvider.layer(ConfigProvider.fromUnknown(env));
