@@ -40,15 +40,18 @@ const refusal = (response: Response, target: Target): Effect.Effect<never, CliEr
     Effect.flatMap((text) => Effect.try({ try: (): unknown => JSON.parse(text), catch: () => undefined })),
     Effect.orElseSucceed(() => undefined),
     Effect.flatMap((body) => {
+      const { status } = response;
       const problem = Problem.safeParse(body);
-      if (!problem.success) return Effect.fail(unintelligible(target.url, `status ${response.status}`));
-      const hint = response.status === 401 ? "; give the token with --token or SUBTAXA_TOKEN" : "";
-      return Effect.fail(
-        new CliError({
-          reason: { _tag: "Refused", status: response.status },
-          message: describeProblem(problem.data) + hint,
-        }),
-      );
+      const refused = (message: string) =>
+        Effect.fail(new CliError({ reason: { _tag: "Refused", status }, message }));
+      if (problem.success) {
+        const hint = status === 401 ? "; give the token with --token or SUBTAXA_TOKEN" : "";
+        return refused(describeProblem(problem.data) + hint);
+      }
+      // A gateway, or a proxy before it, that takes no requests yet may say so in its own words.
+      return status === 503
+        ? refused(`what answers at ${target.url} is not ready yet (status 503): try again in a moment`)
+        : Effect.fail(unintelligible(target.url, `status ${status}`));
     }),
   );
 
@@ -114,7 +117,8 @@ export const serverEvents = (
   ));
 
 /**
- * Repeats following something until it is over; a lost connection is taken up again for a minute.
+ * Repeats following something until it is over; a lost connection is taken up again for a minute, and so
+ * is one to a gateway that is still starting.
  */
 export const untilOver = <A>(
   follow: Effect.Effect<A, CliError>,

@@ -71,13 +71,14 @@ interface Seen {
   readonly lastEventId: string | null;
 }
 
-/** A gateway that knows one dataset and one run, whose events break off once after the third fact. */
+/** A gateway that knows one dataset and one run, whose events break off once after the third fact: it starts anew. */
 const withGateway = async (
   use: (url: string, seen: Seen[]) => Promise<void>,
   endsAs: Partial<RunView> = { state: "completed", metrics, step: "completed" },
 ): Promise<void> => {
   const seen: Seen[] = [];
   let view = run;
+  const starting = () => new Response("starting\n", { status: 503 });
   const problem = (status: number, detail: string) =>
     new Response(JSON.stringify({ type: "urn:x", title: "There is no such thing", status, detail }), {
       status,
@@ -99,13 +100,15 @@ const withGateway = async (
       const { pathname, search } = new URL(request.url);
       const text = await request.text();
       const path = pathname + search;
+      const lastEventId = request.headers.get("last-event-id");
       seen.push({
         method: request.method,
         path,
         body: text ? JSON.parse(text) : undefined,
         token: request.headers.get("authorization"),
-        lastEventId: request.headers.get("last-event-id"),
+        lastEventId,
       });
+      const first = seen.filter((one) => one.path === path && one.lastEventId === lastEventId).length === 1;
       switch (`${request.method} ${pathname}`) {
         case "GET /v1/datasets":
           return Response.json([dataset]);
@@ -113,6 +116,8 @@ const withGateway = async (
           return Response.json({ ...dataset, state: "importing" }, { status: 202 });
         case "GET /v1/datasets/plankton":
           return Response.json(dataset);
+        case "GET /v1/datasets/busy":
+          return starting();
         case "GET /v1/datasets/broken":
           return Response.json({
             ...dataset,
@@ -121,6 +126,8 @@ const withGateway = async (
             error: { tag: "x", message: "one class only" },
           });
         case "GET /v1/datasets/plankton/events":
+          if (first) return starting();
+          // falls through
         case "GET /v1/datasets/broken/events":
           return new Response(
             `event: progress\ndata: {"dataset":"plankton","done":5,"total":10,"rejected":1}\n\n`,
@@ -135,7 +142,7 @@ const withGateway = async (
         case "GET /v1/runs/r1":
           return Response.json(view);
         case "GET /v1/runs/r1/events":
-          return events(request.headers.get("last-event-id"));
+          return lastEventId && first ? starting() : events(lastEventId);
         case "POST /v1/runs/r1/cancel":
           return Response.json({ ...run, state: "cancelled" }, { status: 202 });
         case "GET /v1/runs/r1/report":
@@ -162,6 +169,21 @@ Deno.test("wrong usage is exit code 2 with a suggestion, help is 0", async () =>
   const value = await subtaxa(["run", "--dataset", "x", "--image-size", "17"]);
   expect(value.code).toBe(2);
   expect(value.stderr).toContain("--image-size");
+  for (const url of ["nonsense", "localhost:8080"]) {
+    const nowhere = await subtaxa(["runs", "--url", url]);
+    expect(nowhere.code).toBe(2);
+    expect(nowhere.stderr).toMatch(new RegExp(`'${url}' .*It is no address such as http://`));
+  }
+  const port = await subtaxa(["run", "--dataset", "x"], { SUBTAXA_PORT: "abc" });
+  expect(port.code).toBe(2);
+  expect(port.stderr).toContain('error: SUBTAXA_PORT is "abc", which is no port from 0 to 65535\n');
+  expect((await subtaxa(["up", "--port", "99999"])).stderr).toContain("It is no port");
+  const up = await subtaxa(["up"], { SUBTAXA_PORT: "abc", NATS_URL: "" });
+  expect(up).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: 'error: SUBTAXA_PORT is "abc", but must be a port from 0 to 65535.\n',
+  });
   expect((await subtaxa([])).code).toBe(2);
   const help = await subtaxa(["--help"]);
   expect(help.code).toBe(0);
@@ -184,6 +206,14 @@ Deno.test("no gateway, a refusal and a stranger are exit code 1 with what to do"
       stderr: "error: There is no such thing: there is nothing at '/v1/runs/nope/cancel'\n",
     });
   });
+  await withGateway(async (url, seen) => {
+    const busy = await subtaxa(["datasets", "busy", "--url", url]);
+    expect(busy.code).toBe(1);
+    expect(busy.stderr).toBe(
+      `error: what answers at ${url} is not ready yet (status 503): try again in a moment\n`,
+    );
+    expect(seen.length).toBe(1);
+  });
   const stranger = Deno.serve({ port: 0, onListen: () => undefined }, () => new Response("hello"));
   const strange = await subtaxa(["runs", "--url", `http://127.0.0.1:${stranger.addr.port}`]);
   await stranger.shutdown();
@@ -191,7 +221,7 @@ Deno.test("no gateway, a refusal and a stranger are exit code 1 with what to do"
   expect(strange.stderr).toContain("is no Subtaxa of this version");
 });
 
-Deno.test("run --watch tells every epoch once, over a broken connection", () =>
+Deno.test("run --watch tells every epoch once, over a broken connection to a gateway that starts anew", () =>
   withGateway(async (url, seen) => {
     const args = [
       "run",
@@ -214,7 +244,7 @@ Deno.test("run --watch tells every epoch once, over a broken connection", () =>
       token: "Bearer secret",
     });
     expect(seen.filter(({ path }) => path.endsWith("/events")).map(({ lastEventId }) => lastEventId))
-      .toEqual([null, "3"]);
+      .toEqual([null, "3", "3"]);
     expect(stdout).toContain("run r1: clustering on plankton, at most 2 epochs");
     expect(stdout).toContain("epoch 1 train");
     expect(stdout).toContain("3/9  loss 0.7000");

@@ -17,11 +17,18 @@ export const nameFrom = (folder: string): string =>
     "",
   ).slice(0, 64);
 
-/** Rejected files by reason, the most frequent first, with the first few names each. */
+/**
+ * Rejected files by reason, the most frequent first, with the first few names each. Reasons that differ only after their
+ * colon are one; what follows it is then said beside each name.
+ */
 export const describeRejected = (rejected: DatasetView["rejected"], names: number): string => {
-  const byReason = Map.groupBy(rejected, ({ reason }) => reason);
-  return [...byReason].sort(([, a], [, b]) => b.length - a.length).map(([reason, files]) => {
-    const shown = files.slice(0, names).map(({ file }) => `    ${file}`);
+  const byReason = Map.groupBy(rejected, ({ reason }) => reason.split(": ", 1)[0]!);
+  return [...byReason].sort(([, a], [, b]) => b.length - a.length).map(([kind, files]) => {
+    const common = files.every(({ reason }) => reason === files[0]!.reason);
+    const reason = common ? files[0]!.reason : kind;
+    const shown = files.slice(0, names).map((one) =>
+      `    ${one.file}${common ? "" : one.reason.slice(kind.length)}`
+    );
     const more = files.length > names ? [`    … and ${files.length - names} more`] : [];
     return [`  ${count(files.length, "file")}: ${reason}`, ...shown, ...more].join("\n");
   }).join("\n");

@@ -1,4 +1,4 @@
-import { RunRequest } from "@subtaxa/contracts";
+import { RunRequest, type RunView } from "@subtaxa/contracts";
 import { Command, CommanderError } from "commander";
 import { Effect } from "effect";
 import { expect } from "expect";
@@ -8,7 +8,7 @@ import { describeRejected, nameFrom } from "./datasets.ts";
 import { flagsOf, requestOf } from "./flags.ts";
 import { narrator } from "./narrate.ts";
 import { makePlainScreen } from "./screen.ts";
-import { gaugeOf } from "./watch.ts";
+import { describeRun, gaugeOf } from "./watch.ts";
 import { duration, table } from "./words.ts";
 
 const parse = (...args: string[]): Record<string, unknown> => {
@@ -72,6 +72,15 @@ Deno.test("rejected files are grouped by reason, most frequent first, the first 
   expect(describeRejected(rejected, 2)).toBe(
     "  3 files: unreadable\n    a/2.png\n    a/3.png\n    … and 1 more\n  1 file: empty\n    a/1.png",
   );
+  const twins = ["a", "b"].map((name) => ({
+    file: `${name}/2.png`,
+    reason: `duplicate: ${name}/1.png is kept`,
+  }));
+  const cut = { file: "c.png", reason: "truncated: no end" };
+  expect(describeRejected([cut, ...twins], 2)).toBe(
+    "  2 files: duplicate\n    a/2.png: a/1.png is kept\n    b/2.png: b/1.png is kept\n" +
+      "  1 file: truncated: no end\n    c.png",
+  );
 });
 
 Deno.test("a dataset's name comes from its folder's", () => {
@@ -119,7 +128,31 @@ Deno.test("progress shows loss, speed, time left and what is being split", () =>
     total: 310,
     details: "loss 0.2500 · 812 images/s · 1 min 15 s left · split: copepod, detritus",
   });
+  for (const step of ["extract", "cluster"] as const) {
+    expect(gaugeOf({ ...progress, step, splitting: ["copepod"] }, 1).details).toBe("examining: copepod");
+  }
   expect(gaugeOf(progress, 1).details).toBe("");
+});
+
+Deno.test("how a run stands is said once", () => {
+  const run: RunView = {
+    id: "r1",
+    state: "running",
+    dataset: "plankton",
+    method: "clustering",
+    backbone: "small",
+    imageSize: 64,
+    seed: 0,
+    folds: 1,
+    epoch: 1,
+    epochs: 2,
+    step: "training",
+    createdAt: "2024-05-01T10:00:00.000Z",
+    classes: [],
+    history: [],
+  };
+  expect(describeRun(run)).toBe("run r1 is running (training)");
+  expect(describeRun({ ...run, state: "cancelled", step: "cancelled" })).toBe("run r1 is cancelled");
 });
 
 Deno.test("without a terminal a gauge is a line every ten seconds", () => {

@@ -33,6 +33,23 @@ const wholeNumber = (least: number) => (text: string): number => {
   return value;
 };
 
+const isPort = (text: string): boolean => /^\d+$/.test(text) && Number(text) <= 65_535;
+
+const port = (text: string): number => {
+  if (!isPort(text)) throw new InvalidArgumentError("It is no port from 0 to 65535.");
+  return Number(text);
+};
+
+const address = (text: string): string => {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new InvalidArgumentError("It is no address such as http://127.0.0.1:8080.");
+  }
+  return text;
+};
+
+/** Commands that don't ask the gateway. */
+const local = new Set(["up", "down", "ps", "doctor"]);
+
 /** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
 const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
 
@@ -41,14 +58,13 @@ const Common = z.object({ url: z.string(), token: z.string().optional(), json: z
 
 /** The command line's grammar. Parsing calls `choose` with the job of the command that was named. */
 export const makeProgram = (choose: (job: Job) => void): Command => {
+  const gatewayPort = Deno.env.get("SUBTAXA_PORT") || "8080";
   const program = new Command("subtaxa")
     .description("Trains image classifiers that split the classes they miss into visual sub-classes.")
     .addOption(
       new Option("--url <address>", "the gateway's address")
-        .default(
-          `http://127.0.0.1:${Deno.env.get("SUBTAXA_PORT") || 8080}`,
-          "this machine, port SUBTAXA_PORT or 8080",
-        ),
+        .argParser(address)
+        .default(`http://127.0.0.1:${gatewayPort}`, "this machine, port SUBTAXA_PORT or 8080"),
     )
     .addOption(
       new Option("--token <token>", "bearer token, where the gateway wants one").env("SUBTAXA_TOKEN"),
@@ -56,7 +72,13 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .showHelpAfterError("(--help after a command shows what it takes)")
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", (program, command) => {
+      if (local.has(command.name()) || program.getOptionValueSource("url") !== "default") return;
+      if (!isPort(gatewayPort)) {
+        program.error(`error: SUBTAXA_PORT is "${gatewayPort}", which is no port from 0 to 65535`);
+      }
+    });
 
   const target = (command: Command): Target => {
     const { url, token } = Common.parse(command.optsWithGlobals());
@@ -72,7 +94,7 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
 
   program.command("up")
     .description("Run NATS and every service on this machine until Ctrl-C")
-    .option("--port <port>", "the gateway's port (default: SUBTAXA_PORT, else 8080)", wholeNumber(0))
+    .option("--port <port>", "the gateway's port (default: SUBTAXA_PORT, else 8080)", port)
     .option(
       "--trainers <number>",
       "trainers side by side, for cross-validation and several runs",

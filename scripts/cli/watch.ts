@@ -23,6 +23,9 @@ const parseJson = (text: string): unknown => {
 
 const labelWidth = 20;
 
+/** Whether the step looks for sub-classes, which may find that there are none. */
+const examines = (step: RunProgress["step"]): boolean => step === "extract" || step === "cluster";
+
 /** Progress within a step as a bar. */
 export const gaugeOf = (progress: RunProgress, folds: number) => {
   const { fold, epoch, step, done, total, loss, imagesPerSecond, secondsLeft, splitting = [] } = progress;
@@ -30,7 +33,7 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
     loss === undefined ? "" : `loss ${loss.toFixed(4)}`,
     imagesPerSecond === undefined ? "" : `${Math.round(imagesPerSecond)} images/s`,
     secondsLeft === undefined ? "" : `${duration(secondsLeft)} left`,
-    splitting.length === 0 ? "" : `split: ${splitting.join(", ")}`,
+    splitting.length === 0 ? "" : `${examines(step) ? "examining" : "split"}: ${splitting.join(", ")}`,
   ];
   const label = `${folds > 1 ? `fold ${fold + 1} ` : ""}epoch ${epoch} ${step}`;
   return { label: label.padEnd(labelWidth), done, total, details: details.filter(Boolean).join(" · ") };
@@ -109,7 +112,9 @@ const showRun = (target: Target, id: string, screen: Screen): Effect.Effect<void
 export const describeRun = (view: RunView): string => {
   const { id, state, error, metrics, classes } = view;
   if (state === "failed") return `run ${id} failed: ${error?.message ?? "no reason was given"}`;
-  if (state !== "completed" || !metrics) return `run ${id} is ${state} (${view.step})`;
+  if (state !== "completed" || !metrics) {
+    return `run ${id} is ${state}${view.step === state ? "" : ` (${view.step})`}`;
+  }
   const split = classes.filter(({ clusters }) => clusters > 1).map(({ name, clusters }) =>
     `${name} ${clusters}`
   );

@@ -3,6 +3,14 @@ import { Data } from "effect";
 
 /** Why the processes of an installation can't be started or kept running. */
 export type StackReason =
+  | {
+    readonly _tag: "BadSetting";
+    readonly name: string;
+    readonly value: string;
+    readonly expected: string;
+  }
+  | { readonly _tag: "Unguarded"; readonly host: string }
+  | { readonly _tag: "NatsSilent"; readonly address: string }
   | { readonly _tag: "AlreadyRunning"; readonly folder: string; readonly pid: number; readonly url: string }
   | { readonly _tag: "PortTaken"; readonly port: number }
   | { readonly _tag: "PortRefused"; readonly port: number; readonly detail: string }
@@ -22,6 +30,13 @@ export type StackReason =
 
 const describe = (reason: StackReason): string => {
   switch (reason._tag) {
+    case "BadSetting":
+      return `${reason.name} is "${reason.value}", but must be ${reason.expected}.`;
+    case "Unguarded":
+      return `SUBTAXA_HOST is ${reason.host}, so others can reach the API, but SUBTAXA_TOKEN is not set: ` +
+        `set it to a secret, or listen on 127.0.0.1.`;
+    case "NatsSilent":
+      return `Nothing answers at NATS_URL (${reason.address}): start it, or unset NATS_URL and "up" starts one.`;
     case "AlreadyRunning":
       return `Subtaxa is already running on ${reason.folder} (process ${reason.pid}, ${reason.url}): use that one, ` +
         `stop it with "subtaxa down", or set SUBTAXA_DATA to another folder.`;

@@ -136,6 +136,20 @@ Deno.test("a second stack on the same folder says where the first one runs; a ta
     })
   ));
 
+Deno.test("a setting that can't work fails before anything is started", () =>
+  inFolder((folder) =>
+    Effect.gen(function* () {
+      const dataFolder = join(folder, "data");
+      const started = (options: { env?: Record<string, string>; natsUrl?: string }) =>
+        Effect.scoped(startStack({ dataFolder, port: 0, services: trio, ...options }));
+      const setting = yield* Effect.flip(started({ env: { SUBTAXA_MAX_DELIVER: "many" } }));
+      expect(setting.reason).toMatchObject({ _tag: "BadSetting", name: "SUBTAXA_MAX_DELIVER" });
+      const nats = yield* Effect.flip(started({ natsUrl: "nats://127.0.0.1:1" }));
+      expect(nats.reason).toEqual({ _tag: "NatsSilent", address: "127.0.0.1:1" });
+      expect(existsSync(dataFolder)).toBe(false);
+    })
+  ));
+
 Deno.test("when the parent is killed, all that it started ends", () =>
   inFolder((folder) =>
     Effect.gen(function* () {

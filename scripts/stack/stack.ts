@@ -9,6 +9,7 @@ import { reachLoopbackDirectly } from "./loopback.ts";
 import { natsServerOnPath, superviseNats } from "./nats.ts";
 import { type Entry, removePidFile, writePidFile } from "./pid_file.ts";
 import { type ServiceDefinition, servicesOf } from "./services.ts";
+import { checkSettings, reachNats } from "./settings.ts";
 import { supervise } from "./supervise.ts";
 import { patience, type Timing } from "./timing.ts";
 
@@ -92,7 +93,7 @@ const makeBoard = (dataFolder: string, url: string, log: (line: string) => void)
 /**
  * Starts NATS (unless there is one) and the services as processes of their own, and keeps them running until the scope
  * closes, which drains the services and then ends NATS. Fetches native parts that are missing. If this process is killed,
- * all that it started ends too.
+ * all that it started ends too. Settings that can't work fail before anything is started.
  */
 export const startStack = (options: StackOptions): Effect.Effect<Stack, StackError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -102,9 +103,16 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const dataFolder = resolve(options.dataFolder);
     const logFolder = join(dataFolder, "logs");
 
+    const { host, port: wanted } = yield* checkSettings({
+      ...Deno.env.toObject(),
+      ...options.env,
+      ...(options.port === undefined ? {} : { SUBTAXA_PORT: String(options.port) }),
+    });
+    const natsGiven = options.natsUrl ?? Deno.env.get("NATS_URL");
+    if (natsGiven) yield* reachNats(natsGiven);
+
     yield* takeOver(dataFolder, { grace: timing.grace, log });
-    const host = (options.env?.SUBTAXA_HOST ?? Deno.env.get("SUBTAXA_HOST")) || "127.0.0.1";
-    const port = yield* choosePort(host, options.port ?? Number(Deno.env.get("SUBTAXA_PORT") || 8080));
+    const port = yield* choosePort(host, wanted);
     const address = ["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host;
     const url = `http://${address}:${port}`;
     const board = yield* makeBoard(dataFolder, url, log);
@@ -114,13 +122,13 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const native = yield* ensureNative().pipe(
       Effect.mapError(({ message }) => StackError.of({ _tag: "SetupFailed", detail: message })),
     );
-    const natsUrl = options.natsUrl ?? (Deno.env.get("NATS_URL") || (yield* superviseNats({
+    const natsUrl = natsGiven || (yield* superviseNats({
       binary: natsServerOnPath() ?? native.natsServer,
       folder: join(dataFolder, "nats"),
       timing,
       log,
       show: board.show,
-    })));
+    }));
     board.connected(natsUrl);
 
     const env = {

@@ -36,7 +36,7 @@ export const extract = (event: Event): Effect.Effect<Outcome, Failure, Extractor
       classes,
       outputFile,
     }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "extract", splitting: classes }) });
-    const features = yield* blobs.putFile(outputFile);
+    const features = yield* blobs.putFile(outputFile, runId);
     const extracted: Event = {
       ...following(event),
       type: "features.extracted",

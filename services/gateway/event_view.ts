@@ -33,7 +33,11 @@ export const RunEventView = z.discriminatedUnion("type", [
   RunRequested.omit(internal).extend({ epochs: z.number().int() }),
   EpochTrained.omit(internal),
   EpochValidated.omit({ ...internal, confusion: true, falseNegatives: true })
-    .extend({ falseNegatives: z.record(z.string(), z.number()) }),
+    .extend({
+      falseNegatives: z.record(z.string(), z.number()),
+      /** The fold's best epoch so far, by which it is scored in the end. */
+      bestEpoch: z.number().int().optional(),
+    }),
   AdaptationPlanned.omit(internal).extend(perClass),
   FeaturesExtracted.omit({ ...internal, features: true }),
   DatasetRelabelled.omit(internal).extend(perClass),
@@ -63,7 +67,10 @@ export const runEventView = (event: Exclude<Event, DatasetEvent>): RunEventView 
     clusters: perClass((i) => state.classes[i]?.clusters),
     allowedClusters: perClass((i) => state.classes[i]?.allowedClusters),
     ...(event.type === "epoch.validated"
-      ? { falseNegatives: perClass((i) => event.falseNegatives[i] ?? 0) }
+      ? {
+        falseNegatives: perClass((i) => event.falseNegatives[i] ?? 0),
+        ...(state.best ? { bestEpoch: state.best.epoch } : {}),
+      }
       : {}),
   });
 };

@@ -72,6 +72,14 @@ Deno.test(
 
     await page.getByRole("link", { name: "Overview" }).first().click();
     await page.getByRole("button", { name: "Start a run" }).click();
+    for (const [name, keys, message] of [["seed", "", "is required"], ["folds", "e", "must be a number"]]) {
+      await page.locator(`#start [name=${name}]`).fill("");
+      await page.locator(`#start [name=${name}]`).pressSequentially(keys!);
+      await page.getByRole("button", { name: "Start", exact: true }).click();
+      await page.locator(`#start-${name}-error`).getByText(message!).waitFor();
+    }
+    expect(await gateway.json("/v1/runs")).toEqual([]);
+    await page.getByLabel("Seed").fill("0");
     await page.getByLabel("Folds").fill("9");
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.locator("#start-folds-error").getByText("use at most 8 folds").waitFor();
@@ -93,11 +101,14 @@ Deno.test(
     expect(await page.getByRole("row", { name: /^birch/ }).innerText()).toMatch(/being clustered/);
     await gateway.publish(...facts.slice(6), await completed(gateway, request));
     await page.getByRole("heading", { name: "Held-out images" }).waitFor();
+    await page.getByText("as validated after epoch 2, ").waitFor();
+    await page.getByText("Best epoch, by validation F-score: 1").waitFor();
     expect(await page.locator(".tiles").innerText()).toMatch(/Accuracy\s+75\.0 %/);
     expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
     const report = page.waitForEvent("popup");
     await page.getByRole("link", { name: "Open the report" }).click();
-    expect(await (await report).title()).toBe("report");
+    const opened = await report;
+    await opened.waitForFunction(`document.title === "report"`);
   }),
 );
 

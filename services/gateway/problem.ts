@@ -25,6 +25,7 @@ export const problems = {
   "unsupported-type": { status: 415, title: "The body has an unsupported type" },
   "invalid-request": { status: 422, title: "The request doesn't fit its schema" },
   "path-not-importable": { status: 422, title: "The path can't be imported" },
+  "unknown-clusterer": { status: 422, title: "There is no such clusterer" },
   "impossible-split": { status: 422, title: "The dataset is too small for this run" },
   "key-reused": { status: 422, title: "The Idempotency-Key belongs to another request" },
   "internal": { status: 500, title: "Something unexpected happened" },

@@ -33,7 +33,7 @@ Deno.test(
       expect(data).not.toMatch(/"spec"|"state"|sha256/);
     }
     const validated = JSON.parse(lasting.find(({ event }) => event === "epoch.validated")!.data);
-    expect(validated).toMatchObject({ falseNegatives: { ash: 0.5, birch: 0 }, metrics });
+    expect(validated).toMatchObject({ falseNegatives: { ash: 0.5, birch: 0 }, bestEpoch: 1, metrics });
     expect(JSON.parse(lasting[0]!.data)).toMatchObject({ type: "run.requested", epochs: 2 });
     const relabelled = JSON.parse(lasting.find(({ event }) => event === "dataset.relabelled")!.data);
     expect(relabelled).toMatchObject({
@@ -87,10 +87,17 @@ Deno.test(
     const request = await requestOf(gateway, id);
     for (const name of ["metrics", "predictions.csv", "labels.csv", "report"]) {
       const problem = await problemIn(await at(name), 409);
-      expect(problem.detail).toMatch(/is queued \(waiting for a trainer\): wait until it has completed/);
+      expect(problem.detail).toMatch(
+        name === "labels.csv"
+          ? /has no pseudo-labels: no epoch has been trained on divided classes yet/
+          : /is queued \(waiting for a trainer\): wait until it has completed/,
+      );
       await problemIn(await gateway.get(`/v1/runs/nobody/${name}`), 404);
     }
-    await gateway.publish(...await factsOf(gateway, request));
+    const [first, ...rest] = await factsOf(gateway, request);
+    await gateway.publish(first!); // trained on whole classes
+    expect((await problemIn(await at("labels.csv"), 409)).detail).toMatch(/yet$/);
+    await gateway.publish(...rest);
     const labels = await at("labels.csv"); // as far as it is
     expect(labels.headers.get("content-type")).toBe("text/csv; charset=utf-8");
     expect(labels.headers.get("content-disposition")).toBe(`attachment; filename="${id}-labels.csv"`);
@@ -108,7 +115,7 @@ Deno.test(
       id,
       metrics,
       classes: ["ash", "birch"],
-      folds: [{ fold: 0, bestEpoch: 2, metrics, confusion: [[1, 0], [1, 0]] }],
+      folds: [{ fold: 0, bestEpoch: 1, metrics, confusion: [[1, 0], [1, 0]] }],
     });
     expect((await (await at("predictions.csv")).text()).trim().split("\n")).toEqual([
       "image,fold,true,predicted,ash,birch",
@@ -119,5 +126,25 @@ Deno.test(
     expect(report.headers.get("content-type")).toBe("text/html; charset=utf-8");
     expect(report.headers.get("content-security-policy")).toMatch(/default-src 'none';.*sandbox/);
     expect(await report.text()).toBe("<!doctype html><title>report</title>");
+  }),
+);
+
+Deno.test(
+  "pseudo-labels of a run whose method has none, or that ended before there were any: a sentence that says why",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const why = async (id: string) =>
+      (await problemIn(await gateway.get(`/v1/runs/${id}/labels.csv`), 409)).detail;
+    for (const method of ["standard", "triplet"]) {
+      const id = await startRun(gateway, { method });
+      expect(await why(id)).toBe(
+        `run '${id}' has no pseudo-labels: its method, ${method}, never divides a class`,
+      );
+    }
+    const id = await startRun(gateway);
+    await (await gateway.post(`/v1/runs/${id}/cancel`)).text();
+    expect(await why(id)).toBe(
+      `run '${id}' has no pseudo-labels: no epoch was trained on divided classes before it was cancelled`,
+    );
   }),
 );

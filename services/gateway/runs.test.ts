@@ -176,3 +176,24 @@ Deno.test(
     ]);
   }),
 );
+
+Deno.test(
+  "a clusterer that nobody serves is refused where the method needs one, and the known ones are named",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const start = (method: string, clusterer: string) =>
+      gateway.post("/v1/runs", { dataset: "trees", method, clusterer });
+    for (const method of ["clustering", "clustering+triplet"]) {
+      const problem = await problemIn(await start(method, "nope"), 422);
+      expect([problem.type, problem.errors]).toEqual([
+        "urn:subtaxa:problem:unknown-clusterer",
+        [{
+          field: "clusterer",
+          message: "no clusterer named 'nope' is known here; there are: spectral, xmeans",
+        }],
+      ]);
+      await idOf(await start(method, "spectral"));
+    }
+    await idOf(await start("triplet", "nope"));
+  }, { clusterers: ["xmeans", "spectral"] }),
+);

@@ -6,6 +6,7 @@ import {
   type RunRequest,
   RunSpec,
   subjects,
+  usesClustering,
 } from "@subtaxa/contracts";
 import type { DatasetError } from "@subtaxa/dataset";
 import { Effect } from "effect";
@@ -37,9 +38,23 @@ const newRunId = (at: Date): string => {
   return `${time}-${Array.from(random, (byte) => (byte % 36).toString(36)).join("")}`;
 };
 
+/** Events for a clusterer that nobody serves would wait for ever, and the run with them. */
+const checkClusterer = ({ method, clusterer }: RunRequest) =>
+  Effect.gen(function* () {
+    if (!usesClustering(method)) return;
+    const known = yield* (yield* Bus).routes("epoch.validated");
+    if (known.includes(clusterer)) return;
+    return yield* fieldProblem(
+      "unknown-clusterer",
+      "clusterer",
+      `no clusterer named '${clusterer}' is known here; ` +
+        (known.length === 0 ? "there is none: start one first" : `there are: ${known.join(", ")}`),
+    );
+  });
+
 const specOf = (
   request: RunRequest,
-): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel> =>
+): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel | Bus> =>
   Effect.gen(function* () {
     const model = yield* ReadModel;
     const name = request.dataset;
@@ -64,6 +79,7 @@ const specOf = (
     }
     const manifest = yield* model.manifest(end.manifest);
     yield* checkSplits(manifest, request);
+    yield* checkClusterer(request);
     return { ...request, manifest: end.manifest, classes: manifest.classes };
   });
 

@@ -1,6 +1,7 @@
 /** For tests: the gateway in this process, over a real nats-server, on a free port. */
+import { AckPolicy } from "@nats-io/jetstream";
 import { Blobs, Bus, Connection, consume, type KeyValue, startNatsServer } from "@subtaxa/bus";
-import type { DatasetView, Event, Problem } from "@subtaxa/contracts";
+import { type DatasetView, type Event, type Problem, subjects } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer, Logger, References } from "effect";
 import { EventSourceParserStream } from "eventsource-parser/stream";
@@ -35,10 +36,25 @@ export interface Gateway {
   import(name: string, more?: Record<string, unknown>): Promise<DatasetView>;
 }
 
-/** Runs a test with a nats-server, a folder and a gateway of its own. Without `importer`, nobody takes the imports. */
+/** The consumer that a clusterer leaves at the server; nobody pulls from it here. */
+const clustererOf = (route: string) =>
+  Effect.flatMap(Connection, ({ jsm }) =>
+    Effect.promise(() =>
+      jsm.consumers.add("SUBTAXA", {
+        durable_name: `clusterer-${route}`,
+        filter_subjects: [subjects.of("epoch.validated", route), subjects.of("features.extracted", route)],
+        ack_policy: AckPolicy.Explicit,
+      })
+    ));
+
+/** Runs a test with a nats-server, a folder and a gateway of its own. Without `importer`, nobody takes the imports; `clusterers` are the names of those that are known. */
 export const withGateway = (
   body: (gateway: Gateway) => Promise<void>,
-  { importer = true, env = {} }: { importer?: boolean; env?: Record<string, string> } = {},
+  { importer = true, clusterers = ["xmeans"], env = {} }: {
+    importer?: boolean;
+    clusterers?: readonly string[];
+    env?: Record<string, string>;
+  } = {},
 ) =>
 async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-gateway-" });
@@ -60,6 +76,7 @@ async () => {
     );
     yield* Effect.gen(function* () {
       const { fetch: answer } = yield* Api;
+      yield* Effect.forEach(clusterers, clustererOf);
       if (importer) {
         yield* consume({ durable: "importer", filters: importFilters }, importDataset).pipe(
           Effect.forkScoped,

@@ -71,8 +71,13 @@ export const factsOf = async (gateway: Gateway, request: EventOf<"run.requested"
     confusion: [[1, 1], [0, 2]],
     falseNegatives: [0.5, 0],
   };
-  const divided = {
+  /** The second epoch is no better. */
+  const state = {
     ...request.state,
+    best: { epoch: 1, fScore: metrics.fScore, checkpoint: labels, labels: null },
+  };
+  const divided = {
+    ...state,
     labels,
     classes: request.state.classes.map((one, i) =>
       i === 0 ? { ...one, allowedClusters: 2, clusters: 2 } : one
@@ -86,7 +91,7 @@ export const factsOf = async (gateway: Gateway, request: EventOf<"run.requested"
   const second = { ...common, epoch: 2, state: divided };
   return [
     { ...common, type: "epoch.trained", at: at(3), epoch: 1, training },
-    { ...common, type: "epoch.validated", at: at(4), epoch: 1, ...validation, converged: null },
+    { ...common, type: "epoch.validated", at: at(4), epoch: 1, state, ...validation, converged: null },
     { ...common, type: "adaptation.planned", at: at(5), epoch: 1, state: planned, classes: ["ash"] },
     { ...common, type: "features.extracted", at: at(6), epoch: 1, state: planned, features: labels },
     {

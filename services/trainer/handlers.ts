@@ -35,7 +35,7 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
       labelsFile: yield* optionalFile(state.labels),
       outputFile,
     }, { onProgress: yield* progressOf({ runId: event.runId, fold, epoch, step: "train" }) });
-    const checkpoint = yield* blobs.putFile(outputFile);
+    const checkpoint = yield* blobs.putFile(outputFile, event.runId);
     const trained: Event = {
       ...following(event),
       type: "epoch.trained",

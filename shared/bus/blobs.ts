@@ -39,9 +39,13 @@ const removeAbandoned = async (folder: string) => {
  * file is hashed once per process before it is believed.
  */
 export class Blobs extends Context.Service<Blobs, {
-  put(bytes: Uint8Array): Effect.Effect<BlobRef, BusError>;
+  /**
+   * Whatever is to be removed one day needs an `owner` (a run): equal content of another owner is another blob, so
+   * removing one never takes the other away. Without owner, equal content is one blob for all.
+   */
+  put(bytes: Uint8Array, owner?: string): Effect.Effect<BlobRef, BusError>;
   /** The file is moved into the cache. */
-  putFile(path: string): Effect.Effect<BlobRef, BusError>;
+  putFile(path: string, owner?: string): Effect.Effect<BlobRef, BusError>;
   /** Path of the blob's bytes in the local cache, fetched if they are not there. The file is read-only by convention. */
   file(ref: BlobRef): Effect.Effect<string, BusError>;
   get(ref: BlobRef): Effect.Effect<Uint8Array<ArrayBuffer>, BusError>;
@@ -79,15 +83,18 @@ export class Blobs extends Context.Service<Blobs, {
               cause,
             }),
         });
-      const pathOf = (sha256: string) => join(cacheFolder, sha256.slice(0, 2), sha256);
+      const keyOf = (sha256: string, owner?: string) => `${owner ? `${owner}.` : ""}sha256-${sha256}`;
+      /** Keys come from messages: nothing in them may lead out of the folder. */
+      const pathOf = ({ key, sha256 }: BlobRef) =>
+        join(cacheFolder, sha256.slice(0, 2), key.replaceAll(/[^\w.-]/g, "_"));
       const aside = () => join(cacheFolder, "incoming", crypto.randomUUID());
 
-      const settle = (from: string, sha256: string) =>
+      const settle = (from: string, ref: BlobRef) =>
         onDisk(from, async () => {
-          const path = pathOf(sha256);
+          const path = pathOf(ref);
           await mkdir(dirname(path), { recursive: true });
           await rename(from, path);
-          verified.add(sha256);
+          verified.add(ref.key);
           return path;
         });
 
@@ -95,25 +102,25 @@ export class Blobs extends Context.Service<Blobs, {
         attempt(`store the blob ${ref.key}`, async () => {
           const known = await store.info(ref.key);
           if (known && !known.deleted && known.size === ref.bytes) return;
-          const stream = Readable.toWeb(createReadStream(pathOf(ref.sha256)));
+          const stream = Readable.toWeb(createReadStream(pathOf(ref)));
           await store.put({ name: ref.key }, stream as ReadableStream<Uint8Array>, { timeout: 60_000 });
         });
 
-      const putFile = Effect.fn("blobs.putFile")(function* (path: string) {
+      const putFile = Effect.fn("blobs.putFile")(function* (path: string, owner?: string) {
         const { sha256, bytes } = yield* onDisk(path, () => hashOfFile(path));
-        const ref: BlobRef = { key: `sha256-${sha256}`, sha256, bytes };
-        yield* settle(path, sha256);
+        const ref: BlobRef = { key: keyOf(sha256, owner), sha256, bytes };
+        yield* settle(path, ref);
         yield* upload(ref);
         return ref;
       });
 
-      const put = Effect.fn("blobs.put")(function* (bytes: Uint8Array) {
+      const put = Effect.fn("blobs.put")(function* (bytes: Uint8Array, owner?: string) {
         const path = aside();
         yield* onDisk(path, async () => {
           await mkdir(dirname(path), { recursive: true });
           await writeFile(path, bytes);
         });
-        return yield* putFile(path);
+        return yield* putFile(path, owner);
       });
 
       const download = (ref: BlobRef) =>
@@ -135,13 +142,13 @@ export class Blobs extends Context.Service<Blobs, {
         });
 
       const cached = (ref: BlobRef) =>
-        onDisk(pathOf(ref.sha256), async () => {
-          const path = pathOf(ref.sha256);
+        onDisk(pathOf(ref), async () => {
+          const path = pathOf(ref);
           const found = await stat(path).then((info) => info.size, () => null);
           if (found === null) return null;
-          if (verified.has(ref.sha256) && found === ref.bytes) return path;
+          if (verified.has(ref.key) && found === ref.bytes) return path;
           if ((await hashOfFile(path)).sha256 === ref.sha256) {
-            verified.add(ref.sha256);
+            verified.add(ref.key);
             return path;
           }
           await rm(path, { force: true });
@@ -160,7 +167,7 @@ export class Blobs extends Context.Service<Blobs, {
             message: `the blob ${ref.key} arrived with the hash ${sha256}`,
           });
         }
-        return yield* settle(path, sha256);
+        return yield* settle(path, ref);
       });
 
       const get = Effect.fn("blobs.get")(function* (ref: BlobRef) {
@@ -169,8 +176,8 @@ export class Blobs extends Context.Service<Blobs, {
       });
 
       const remove = Effect.fn("blobs.remove")(function* (ref: BlobRef) {
-        yield* onDisk(pathOf(ref.sha256), () => rm(pathOf(ref.sha256), { force: true }));
-        verified.delete(ref.sha256);
+        yield* onDisk(pathOf(ref), () => rm(pathOf(ref), { force: true }));
+        verified.delete(ref.key);
         yield* attempt(`remove the blob ${ref.key}`, async () => {
           const known = await store.info(ref.key);
           if (known && !known.deleted) await store.delete(ref.key);

@@ -1,3 +1,4 @@
+import { AckPolicy } from "@nats-io/jetstream";
 import {
   CONTRACT_VERSION,
   type Event,
@@ -103,6 +104,37 @@ const recorder = Effect.gen(function* () {
 });
 const nothing: Outcome = { events: [] };
 const takeAll = { durable: "worker", filters: [subjects.of("run.requested")] };
+
+Deno.test(
+  "the routes of an event type are those of durable consumers, without the fixed steps of a run and wildcards",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      expect(yield* bus.routes("epoch.validated")).toEqual([]);
+      const { jsm } = yield* Connection;
+      const of = (route: string) => subjects.of("epoch.validated", route);
+      const consumers: Record<string, string[]> = {
+        trainer: [of("train"), subjects.of("run.requested", "train")],
+        evaluator: [of("score"), subjects.of("epoch.trained", "validate")],
+        several: [of("xmeans"), subjects.of("features.extracted", "xmeans")],
+        one: [of("spectral")],
+        other: [subjects.of("features.extracted", "deaf")],
+        watcher: [subjects.of("epoch.validated")],
+        everything: [subjects.all],
+      };
+      for (const [durable_name, filter_subjects] of Object.entries(consumers)) {
+        yield* Effect.promise(() =>
+          jsm.consumers.add(FACTS, { durable_name, filter_subjects, ack_policy: AckPolicy.Explicit })
+        );
+      }
+      const filter_subject = of("single");
+      yield* Effect.promise(() =>
+        jsm.consumers.add(FACTS, { durable_name: "single", filter_subject, ack_policy: AckPolicy.Explicit })
+      );
+      expect(yield* bus.routes("epoch.validated")).toEqual(["single", "spectral", "xmeans"]);
+    })
+  ),
+);
 
 Deno.test(
   "a fact is published once, replayed in order and then followed live",
@@ -273,6 +305,28 @@ Deno.test(
 );
 
 Deno.test(
+  "every fact of a run that can't be handled fails the run, dataset.relabelled too",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const filters = [subjects.of("dataset.relabelled")];
+      yield* consume({ durable: "worker", filters }, () => new Trouble({ retryable: false })).pipe(
+        Effect.forkChild,
+      );
+      yield* bus.publish({
+        ...runRequested("r1"),
+        type: "dataset.relabelled",
+        epoch: 1,
+        changes: [],
+        agreement: 1,
+      });
+      const end = yield* bus.facts({ filter: subjects.end("r1") }).pipe(Stream.take(1), Stream.runCollect);
+      expect(end[0]!.event).toMatchObject({ type: "run.failed", runId: "r1" });
+    })
+  ),
+);
+
+Deno.test(
   "a message that can't be decoded is a dead letter and fails the run its subject names",
   withNats(() =>
     Effect.gen(function* () {
@@ -362,6 +416,22 @@ Deno.test(
         reason: { _tag: "BlobMissing", key: ref.key },
         retryable: false,
       });
+    })
+  ),
+);
+
+Deno.test(
+  "equal content of two owners is two blobs: removing one leaves the other, here and elsewhere",
+  withNats(({ another }) =>
+    Effect.gen(function* () {
+      const blobs = yield* Blobs;
+      const bytes = new Uint8Array([1, 2, 3]);
+      const [one, two] = [yield* blobs.put(bytes, "one"), yield* blobs.put(bytes, "two")];
+      expect(one.sha256).toBe(two.sha256);
+      yield* blobs.remove(one);
+      expect(yield* blobs.get(two)).toEqual(bytes);
+      expect(yield* Blobs.use((there) => there.get(two)).pipe(Effect.provide(another("two")))).toEqual(bytes);
+      expect((yield* Effect.flip(blobs.get(one))).reason._tag).toBe("BlobMissing");
     })
   ),
 );

@@ -1,6 +1,6 @@
 import { type Consumer, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/nats-core";
-import { Event, messageId, subjectOf } from "@subtaxa/contracts";
+import { Event, type EventType, messageId, RunRequest, subjectOf } from "@subtaxa/contracts";
 import { Context, Effect, Layer, Schedule, Stream } from "effect";
 import type { z } from "zod";
 import { Connection, FACTS } from "./connection.ts";
@@ -36,6 +36,11 @@ export class Bus extends Context.Service<Bus, {
   history(filter: string): Effect.Effect<readonly Fact[], BusError>;
   /** The newest message that matches: its place in the stream and its subject. */
   newest(filter: string): Effect.Effect<{ readonly seq: number; readonly subject: string } | null, BusError>;
+  /**
+   * The clusterers among the routes on which some durable consumer takes events of this type, sorted: neither the fixed
+   * next steps of a run nor wildcards.
+   */
+  routes(type: EventType): Effect.Effect<readonly string[], BusError>;
   /** Sends progress: it may be lost, so this never fails. */
   progress(subject: string, value: unknown): Effect.Effect<void>;
   /** What others send as progress; what does not fit the schema is left out. */
@@ -135,6 +140,21 @@ export class Bus extends Context.Service<Bus, {
           Effect.map((message) => message && { seq: message.seq, subject: message.subject }),
         );
 
+      const routes: Bus["Service"]["routes"] = (type) =>
+        attempt("list the consumers", () => Array.fromAsync(jsm.consumers.list(FACTS))).pipe(
+          Effect.map((consumers) => {
+            const taken = consumers.filter(({ config }) => config.durable_name !== undefined)
+              .flatMap(({ config: { filter_subject, filter_subjects = [] } }) =>
+                filter_subject === undefined ? filter_subjects : [filter_subject, ...filter_subjects]
+              )
+              .filter((filter) => filter.startsWith(`subtaxa.${type}.`))
+              .map((filter) => filter.slice(`subtaxa.${type}.`.length).split(".")[0]);
+            return [...new Set(taken)].filter((route): route is string =>
+              route !== undefined && RunRequest.shape.clusterer.safeParse(route).success
+            ).sort();
+          }),
+        );
+
       const progress: Bus["Service"]["progress"] = (subject, value) =>
         Effect.sync(() => {
           if (!nc.isClosed()) nc.publish(subject, JSON.stringify(value));
@@ -163,7 +183,7 @@ export class Bus extends Context.Service<Bus, {
         Effect.asVoid,
       );
 
-      return Bus.of({ publish, facts, history, newest, progress, listen, ping });
+      return Bus.of({ publish, facts, history, newest, routes, progress, listen, ping });
     }),
   );
 }

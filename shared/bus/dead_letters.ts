@@ -9,7 +9,7 @@ import { attempt, type BusError } from "./error.ts";
 
 /** The event that ends what the subject belongs to: `run.failed` or `dataset.failed`; null if it names neither. */
 const failureEvent = (subject: string, failure: Failure): Event | null => {
-  const [, kind, , , id] = subject.split(".");
+  const [, noun, verb, , id] = subject.split(".");
   const name = Name.safeParse(id);
   if (!name.success) return null;
   const head = {
@@ -17,7 +17,8 @@ const failureEvent = (subject: string, failure: Failure): Event | null => {
     at: new Date().toISOString(),
     error: describeFailure(failure),
   } as const;
-  return kind === "dataset"
+  // the other fact of that noun, dataset.relabelled, is a run's
+  return `${noun}.${verb}` === "dataset.requested"
     ? { type: "dataset.failed", dataset: name.data, ...head }
     : { type: "run.failed", runId: name.data, ...head };
 };

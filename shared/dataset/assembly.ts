@@ -86,7 +86,8 @@ export class Assembly {
   }
 }
 
+/** What the files of a kind have in common comes before the colon, so that they can be grouped. */
 const duplicateReason = (first: Candidate, second: Candidate): string =>
   first.class === second.class
-    ? `exact duplicate of ${first.path}`
-    : `exact duplicate of ${first.path}, a different class: that one is kept; check which label is right`;
+    ? `exact duplicate of another image: ${first.path} is kept`
+    : `exact duplicate of an image of another class, check which label is right: ${first.path} is kept`;

@@ -133,9 +133,9 @@ Deno.test(
       "a/empty.png": "is empty",
       "a/readme.txt": "is no image by its name (PNG, JPEG, WebP, TIFF, BMP are read)",
       "a/text.png": "the content is no PNG, JPEG, WebP, TIFF or BMP image",
-      "a/z again.png": "exact duplicate of a/3.png",
+      "a/z again.png": "exact duplicate of another image: a/3.png is kept",
       "b/z another label.png":
-        "exact duplicate of a/4.png, a different class: that one is kept; check which label is right",
+        "exact duplicate of an image of another class, check which label is right: a/4.png is kept",
       "nothing/": "class left out: 0 usable images, at least 5 are needed",
       "stray.png": "lies in no class folder",
       "tiny/": "class left out: 2 usable images, at least 5 are needed",
@@ -166,7 +166,7 @@ Deno.test(
       "a/out.png": out,
       "a/pipe.png": "is no regular file",
       "a/relative.png": out,
-      "b/target.png": expect.stringMatching(/^exact duplicate of a\/inside.png/),
+      "b/target.png": expect.stringMatching(/^exact duplicate of .*: a\/inside.png is kept$/),
       outside: out,
     });
     expect(manifest.images.map((image) => image.path)).toContain("a/inside.png");

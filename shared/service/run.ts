@@ -7,7 +7,7 @@ import {
   type Handler,
   type Settled,
 } from "@subtaxa/bus";
-import type { Failure } from "@subtaxa/contracts";
+import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
 import { countSettled, probe } from "./probes.ts";
@@ -40,6 +40,20 @@ const logSettled = ({ event, subject, outcome, failure, seconds }: Settled) => {
   return line.pipe(Effect.annotateLogs(annotations));
 };
 
+/** What an API answers until it is ready: ask again in a second (RFC 9457, RFC 9110 section 10.2.3). */
+const starting = (): Response => {
+  const problem: Problem = {
+    type: "urn:subtaxa:problem:unavailable",
+    title: "The service is starting",
+    status: 503,
+    detail: "it is not ready yet: ask again in a second",
+  };
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: { "content-type": "application/problem+json", "retry-after": "1" },
+  });
+};
+
 /**
  * The service as an effect that runs until it is interrupted: probes first, then its layers, its HTTP interface and
  * its consumers. Ready when all of them are up and the bus answers.
@@ -57,7 +71,7 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
       const answer = probe(new URL(request.url).pathname, ready);
       if (answer) return Effect.runPromiseWith(context)(answer);
       if (fetchHandler) return fetchHandler(request);
-      return new Response("starting\n", { status: options.http ? 503 : 404 });
+      return options.http ? starting() : new Response("not found\n", { status: 404 });
     };
     const server = yield* Effect.acquireRelease(
       Effect.try({

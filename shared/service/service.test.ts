@@ -1,5 +1,5 @@
 import { Bus, Connection, startNatsServer } from "@subtaxa/bus";
-import { CONTRACT_VERSION, type Event, initialFoldState, RunRequest } from "@subtaxa/contracts";
+import { CONTRACT_VERSION, type Event, initialFoldState, Problem, RunRequest } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
@@ -27,10 +27,10 @@ interface Line {
   annotations: Record<string, unknown>;
 }
 
-/** The sleeper as a process of its own: its log lines and its probes. */
-const startSleeper = (env: Record<string, string>) => {
+/** A service of the tests as a process of its own: its log lines and its probes. */
+const startService = (env: Record<string, string>, file: string) => {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(import.meta.dirname!, "testdata/sleeper.ts")],
+    args: ["run", "-A", join(import.meta.dirname!, "testdata", file)],
     env: { SUBTAXA_PROBE_PORT: "0", ...env },
     stdin: "piped",
     stdout: "piped",
@@ -57,6 +57,25 @@ const startSleeper = (env: Record<string, string>) => {
     },
   };
 };
+
+const startSleeper = (env: Record<string, string>) => startService(env, "sleeper.ts");
+
+Deno.test("an API that is starting says when to ask again; its probes answer", async () => {
+  const starter = startService({ NATS_URL: "nats://127.0.0.1:1", SUBTAXA_PORT: "0" }, "starter.ts");
+  const { annotations } = await starter.until((line) => line.message === "listening");
+  const get = (path: string) => fetch(`http://127.0.0.1:${annotations.port}${path}`);
+  const answer = await get("/v1/runs");
+  expect(answer.status).toBe(503);
+  expect(answer.headers.get("content-type")).toBe("application/problem+json");
+  expect(answer.headers.get("retry-after")).toBe("1");
+  expect(Problem.parse(await answer.json()).title).toBe("The service is starting");
+  expect(await (await get("/healthz")).text()).toBe("ok\n");
+  expect(await (await get("/readyz")).text()).toBe("starting\n");
+  starter.process.kill("SIGKILL");
+  await starter.drain();
+  await starter.process.status;
+  await starter.process.stdin.close();
+});
 
 Deno.test("a service listens, becomes ready, counts its messages and drains on SIGTERM", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-service-" });

@@ -7,6 +7,7 @@ import {
   RunMetricsView,
   type RunView,
   subjects,
+  usesClustering,
 } from "@subtaxa/contracts";
 import { labelsCsv, labelsOf, predictionsCsv, runLog, runMetrics } from "@subtaxa/runs";
 import { Effect } from "effect";
@@ -55,7 +56,7 @@ const labels = result(
   "text/csv",
   z.string(),
   "`image,fold,epoch,class,subclass,label,distance`: what each epoch was trained on. Epochs for which every class was " +
-    "whole are left out. Also for a run that goes on, as far as it is.",
+    "whole are left out; when that is every epoch so far, there is no such result. Also for a run that goes on, as far as it is.",
 );
 const report = result("report", "The report, one self-contained HTML file", "text/html", z.string());
 
@@ -70,6 +71,16 @@ const noResult = (id: string, what: string, view: RunView) => {
     ? "was cancelled"
     : `is ${view.state} (${view.step}): wait until it has completed`;
   return problem("no-result", `run '${id}' has no ${what}: it ${state}`);
+};
+
+/** Why a run has no pseudo-labels. */
+const noLabels = (id: string, { method, state }: RunView) => {
+  const why = !usesClustering(method)
+    ? `its method, ${method}, never divides a class`
+    : ["queued", "running"].includes(state)
+    ? "no epoch has been trained on divided classes yet"
+    : `no epoch was trained on divided classes before it ${state === "cancelled" ? "was cancelled" : state}`;
+  return problem("no-result", `run '${id}' has no pseudo-labels: ${why}`);
 };
 
 /** The event log of a completed run. */
@@ -146,13 +157,13 @@ export const resultRoutes = (run: Run) => {
     const id = idOf(c);
     return run(Effect.gen(function* () {
       const { view, spec } = yield* knownRun(id);
+      if (!usesClustering(view.method)) return yield* noLabels(id, view);
       const { folds } = runLog(yield* historyOf(id));
-      const epochs = folds.flatMap((fold) => fold.epochs);
-      if (epochs.length === 0) return yield* noResult(id, "labels", view);
-      const parts = epochs.flatMap((logged) => {
+      const parts = folds.flatMap(({ epochs }) => epochs).flatMap((logged) => {
         const ref = labelsOf(logged);
         return ref ? [{ fold: logged.fold, epoch: logged.epoch, ref }] : [];
       });
+      if (parts.length === 0) return yield* noLabels(id, view);
       const manifest = yield* (yield* ReadModel).manifest(spec.manifest);
       return csv(labelsCsv(readLabels(yield* inCache(parts)), manifest), `${id}-labels.csv`);
     }));

@@ -72,6 +72,7 @@ const create = createRoute({
       "unknown-dataset",
       "dataset-busy",
       "dataset-failed",
+      "unknown-clusterer",
       "impossible-split",
       "key-reused",
     ),

@@ -1,9 +1,18 @@
 import { ApiProblem } from "./api.js";
 
-/** The form's values as the API wants them: numbers as numbers, what is left empty left out. */
+const named = (form) => [...form.elements].filter(({ name }) => name);
+
+/** Fields without a usable value: left out, they would become defaults of the API that the form doesn't show. */
+const missing = (form) =>
+  named(form).filter(({ value }) => value.trim() === "").map(({ name, validity }) => ({
+    field: name,
+    message: validity.badInput ? "must be a number" : "is required",
+  }));
+
+/** The form's values as the API wants them: numbers as numbers. */
 const valuesOf = (form) =>
   Object.fromEntries(
-    [...form.elements].filter(({ name, value }) => name && value !== "").map((field) => [
+    named(form).map((field) => [
       field.name,
       field.type === "number" ? field.valueAsNumber : field.value.trim(),
     ]),
@@ -46,6 +55,8 @@ export const wire = (form, send) => {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clear(form);
+    const errors = missing(form);
+    if (errors.length > 0) return show(form, { errors });
     const button = form.querySelector(".primary");
     button.disabled = true;
     try {

@@ -120,7 +120,16 @@ const resultsOf = (run) => {
   ];
 };
 
-const historyOf = (run) => {
+/** Which epoch of each fold was validated best; `best`: the epoch by fold. */
+const bestOf = (run, best) => {
+  const folds = [...best].sort(([a], [b]) => a - b);
+  if (folds.length === 0) return null;
+  const epochs = folds.map(([fold, epoch]) => run.folds > 1 ? `${epoch} (fold ${fold})` : String(epoch));
+  const what = `Best epoch${ended(run) ? "" : " so far"}, by validation F-score: `;
+  return h("p", {}, what, h("strong", {}, epochs.join(", ")));
+};
+
+const historyOf = (run, best) => {
   if (run.history.length === 0) return null;
   const folds = [...new Set(run.history.map(({ fold }) => fold))].sort((a, b) => a - b);
   const lines = (key) =>
@@ -133,6 +142,7 @@ const historyOf = (run) => {
   const several = folds.length > 1;
   return h("section", { "aria-labelledby": "epochs" }, [
     h("h2", { id: "epochs" }, "Validation, epoch by epoch"),
+    bestOf(run, best),
     h("div", { class: "charts" }, [
       curves("Rates", [
         { name: "accuracy", folds: lines("accuracy") },
@@ -171,12 +181,21 @@ const historyOf = (run) => {
   ]);
 };
 
-const classesOf = (run, progress) => {
+/** `fold`: that of the newest fact; the figures of the classes are from its latest validated epoch. */
+const classesOf = (run, progress, fold) => {
   const now = new Set(!ended(run) && progress?.step === "cluster" ? progress.splitting : []);
   const known = run.history.length > 0;
+  const latest = run.history.findLast((one) => one.fold === fold);
   const classes = run.classes.toSorted((a, b) => b.falseNegative - a.falseNegative);
   return h("section", { "aria-labelledby": "classes" }, [
     h("h2", { id: "classes" }, known ? "Classes, most missed first" : "Classes"),
+    known && latest &&
+    h(
+      "p",
+      { class: "quiet" },
+      `Missed images as validated after epoch ${latest.epoch}${run.folds > 1 ? ` of fold ${fold}` : ""}, ` +
+        "which need not be the best one.",
+    ),
     table(
       "Classes",
       [
@@ -221,6 +240,8 @@ export const showRun = (element, id, note) => {
   element.replaceChildren(...Object.values(parts), logBox);
   let run = null;
   let progress = null;
+  let fold = 0;
+  const best = new Map();
   let stopped = false;
 
   const cancel = async () => {
@@ -242,8 +263,8 @@ export const showRun = (element, id, note) => {
     if (ended(run)) parts.actions.replaceChildren();
     else if (!button.isConnected) parts.actions.replaceChildren(button);
     fill(parts.results, resultsOf(run));
-    fill(parts.classes, classesOf(run, progress));
-    fill(parts.history, historyOf(run));
+    fill(parts.classes, classesOf(run, progress, fold));
+    fill(parts.history, historyOf(run, best));
     document.title = `${ended(run) ? run.state : `${run.epoch}/${run.epochs}`} · ${id} · Subtaxa`;
   };
 
@@ -267,6 +288,8 @@ export const showRun = (element, id, note) => {
       return;
     }
     if (type !== "run.requested") progress = null;
+    fold = event.fold ?? fold;
+    if (event.bestEpoch !== undefined) best.set(event.fold, event.bestEpoch);
     log.prepend(h("li", {}, line(type, event)));
     refresh();
   };
