@@ -1,5 +1,7 @@
+import { newCheckpoint } from "@subtaxa/model";
 import { formulaCheckpoint, formulaImages } from "@subtaxa/model/testing";
-import { tf } from "@subtaxa/tensorflow";
+import { nativeBackend, tf } from "@subtaxa/tensorflow";
+import type { Rank } from "@tensorflow/tfjs";
 import { expect } from "expect";
 import fixture from "./fixtures/step.json" with { type: "json" };
 import { Trainee } from "./trainee.ts";
@@ -47,3 +49,20 @@ Deno.test("the loss falls as in the reference over several Adam steps", () => {
   trained.dispose();
   tf.dispose([x, y]);
 });
+
+for (const backbone of ["resnet50", "efficientnet-b0"] as const) {
+  Deno.test(`${backbone} learns a batch by heart, and a step leaves no tensor behind`, () => {
+    const start = newCheckpoint({ backbone, imageSize: 32, classes: ["a", "b"], seed: 1, fold: 0 });
+    const trained = new Trainee(start, { learningRate: 1e-3, margin });
+    const x = tf.randomUniform<Rank.R4>([8, 32, 32, 3], -1, 1, "float32", 5);
+    const y = tf.tensor1d([0, 1, 0, 1, 0, 1, 0, 1], "int32");
+    const first = trained.step(x, y);
+    const live = () => [tf.memory().numTensors, nativeBackend().getNumOfTFTensors()];
+    const before = live();
+    const losses = [1, 2, 3, 4, 5].map(() => trained.step(x, y).crossEntropy);
+    expect(live()).toEqual(before);
+    expect(losses.at(-1)!).toBeLessThan(first.crossEntropy / 4);
+    trained.dispose();
+    tf.dispose([x, y]);
+  });
+}

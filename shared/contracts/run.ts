@@ -13,7 +13,7 @@ export type Method = z.infer<typeof Method>;
 export const usesClustering = (method: Method): boolean => method.startsWith("clustering");
 export const usesTriplets = (method: Method): boolean => method.endsWith("triplet");
 
-export const Backbone = z.enum(["small"]);
+export const Backbone = z.enum(["small", "resnet50", "efficientnet-b0"]);
 export type Backbone = z.infer<typeof Backbone>;
 
 /** Routes that no clusterer may take as its name, because they name the next step of a run (see `routeOf`). */
@@ -27,9 +27,14 @@ const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is 
 export const RunRequest = z.strictObject({
   dataset: Name.describe("name of an imported dataset"),
   method: Method.default("clustering+triplet"),
-  backbone: Backbone.default("small"),
+  backbone: Backbone.default("small").describe(
+    "small: for CPUs, 32 to 96 pixels; resnet50, efficientnet-b0: imageSize 224 or 256, learningRate 2e-4 (the paper's), " +
+      "best on a GPU",
+  ),
   imageSize: z.number().int().min(16).max(512).multipleOf(8).default(64)
-    .describe("side in pixels to which the padded square images are resized"),
+    .describe(
+      "side in pixels to which the padded square images are resized; 256 in the paper",
+    ),
   epochs: z.number().int().min(1).max(10_000).default(100).describe(
     "upper limit; `patience` may end it earlier",
   ),
@@ -37,7 +42,9 @@ export const RunRequest = z.strictObject({
     .describe("1: one stratified 70/10/20 split; k > 1: k-fold cross-validation"),
   seed: z.number().int().min(0).max(2 ** 31 - 1).default(0),
   batchSize: z.number().int().min(2).max(1024).default(128),
-  learningRate: z.number().positive().max(1).default(1e-3).describe("Adam, constant"),
+  learningRate: z.number().positive().max(1).default(1e-3).describe(
+    "Adam, constant; 2e-4 for resnet50 and efficientnet-b0, as in the paper",
+  ),
   margin: z.number().positive().max(2).default(0.2).describe(
     "alpha of the triplet loss, L2-normalised embeddings",
   ),

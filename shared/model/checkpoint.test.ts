@@ -6,6 +6,7 @@ import {
   encodeCheckpoint,
   ModelError,
   newCheckpoint,
+  preprocessings,
   readSafetensors,
   requireSameRun,
   writeSafetensors,
@@ -25,6 +26,13 @@ const checkpoint = (): Checkpoint => {
 Deno.test("a checkpoint comes back as it was", () => {
   const before = checkpoint();
   expect(decodeCheckpoint(encodeCheckpoint(before), "x")).toEqual(before);
+});
+
+Deno.test("a checkpoint with one scale and offset for all colours is read", () => {
+  const { tensors, metadata } = readSafetensors(encodeCheckpoint(checkpoint()), "x");
+  const description = { ...JSON.parse(metadata.subtaxa!), preprocessing: { scale: 2, offset: -1 } };
+  const bytes = writeSafetensors({ tensors, metadata: { subtaxa: JSON.stringify(description) } });
+  expect(decodeCheckpoint(bytes, "x").preprocessing).toEqual(preprocessings.symmetric);
 });
 
 Deno.test("a damaged checkpoint is a typed error that names what is wrong", async (t) => {

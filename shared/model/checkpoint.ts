@@ -2,7 +2,7 @@ import { Backbone, type RunSpec } from "@subtaxa/contracts";
 import { z } from "zod";
 import { ModelError } from "./error.ts";
 import type { Head, Trained } from "./head.ts";
-import type { Preprocessing } from "./networks.ts";
+import { Preprocessing } from "./preprocessing.ts";
 import { readSafetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 
 /** A trainable tensor of the network with Adam's moments. */
@@ -38,7 +38,7 @@ const Description = z.object({
   backbone: Backbone,
   imageSize: z.number().int().min(1),
   classes: z.array(z.string()).min(2),
-  preprocessing: z.object({ scale: z.number(), offset: z.number() }),
+  preprocessing: Preprocessing,
   seed: z.number().int(),
   epoch: z.number().int().min(0),
   rows: z.array(z.object({ class: z.number().int().min(0), id: z.number().int().min(0) })).min(1),

@@ -11,6 +11,7 @@ import {
   measuring,
   networks,
   newCheckpoint,
+  preprocessings,
 } from "./mod.ts";
 
 const side = 16;
@@ -44,7 +45,7 @@ const checkpoint = (): Checkpoint => {
 const quiet = { cancelled: () => false, progress: () => {} };
 
 Deno.test("grey images are scaled and repeated to three channels", () => {
-  const x = imageTensor(images, [4], { scale: 2, offset: -1 });
+  const x = imageTensor(images, [4], preprocessings.symmetric);
   expect(x.shape).toEqual([1, side, side, 3]);
   const value = images.pixels[4 * side * side + 7]! / 127.5 - 1;
   for (const channel of [0, 1, 2]) expect(x.dataSync()[7 * 3 + channel]).toBeCloseTo(value, 6);

@@ -1,6 +1,9 @@
 import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { relu, tf } from "@subtaxa/tensorflow";
+import { relu, swish, tf } from "@subtaxa/tensorflow";
 import { constant, glorotUniform, heNormal, type Initial } from "./initial.ts";
+
+/** Width of the embedding, as in the paper (section 4). */
+export const EMBEDDING = 256;
 
 /**
  * What a layer needs from outside: its tensors by name, and batch normalisation, which differs between creating, training,
@@ -14,24 +17,52 @@ export interface Scope {
   normalise(layer: string, x: Tensor4D, gamma: Tensor, beta: Tensor, epsilon: number): Tensor4D;
 }
 
-export interface ConvOptions {
-  readonly filters: number;
-  /** Side of the kernel in pixels. */
+export interface Window {
+  /** Side of the window in pixels. Default 3. */
   readonly size?: number;
+  /** Default 1. */
   readonly stride?: number;
+  /**
+   * `same`: as TensorFlow's SAME; with a stride, it may add one more row below than above. `symmetric`: (size − 1) / 2
+   * zeros on every side. Without a stride they are equal. Default `same`.
+   */
+  readonly padding?: "same" | "symmetric";
+}
+
+export interface ConvOptions extends Window {
+  readonly filters: number;
+  /** Default false. */
   readonly bias?: boolean;
 }
 
-/** The words a network is written in. Images are N × height × width × channels; convolutions pad as TensorFlow's SAME. */
+/** The words a network is written in. Images are N × height × width × channels. */
 export class Layers {
   constructor(private readonly scope: Scope) {}
 
-  conv(name: string, x: Tensor4D, { filters, size = 3, stride = 1, bias = false }: ConvOptions): Tensor4D {
+  conv(name: string, x: Tensor4D, { filters, bias = false, ...window }: ConvOptions): Tensor4D {
+    const { size = 3, stride = 1 } = window;
     const channels = x.shape[3];
     const shape = [size, size, channels, filters];
     const kernel = this.scope.parameter(`${name}/kernel`, shape, heNormal(size * size * channels));
-    const y = tf.conv2d(x, kernel as Tensor4D, stride, "same");
+    const [input, padding] = padded(x, window);
+    const y = tf.conv2d(input, kernel as Tensor4D, stride, padding);
     return bias ? tf.add(y, this.scope.parameter(`${name}/bias`, [filters], constant(0))) : y;
+  }
+
+  /** One filter for each channel, kernel size × size × channels × 1. */
+  depthwiseConv(name: string, x: Tensor4D, window: Window): Tensor4D {
+    const { size = 3, stride = 1 } = window;
+    const shape = [size, size, x.shape[3], 1];
+    const kernel = this.scope.parameter(`${name}/kernel`, shape, heNormal(size * size));
+    const [input, padding] = padded(x, window);
+    return tf.depthwiseConv2d(input, kernel as Tensor4D, stride, padding);
+  }
+
+  /** The largest value in each window. `symmetric` pads with zeros, which change nothing after a ReLU. */
+  maxPool(x: Tensor4D, window: Window): Tensor4D {
+    const { size = 3, stride = 1 } = window;
+    const [input, padding] = padded(x, window);
+    return tf.maxPool(input, size, stride, padding);
   }
 
   batchNorm(name: string, x: Tensor4D, epsilon = 1e-3): Tensor4D {
@@ -52,11 +83,36 @@ export class Layers {
     return relu(x);
   }
 
+  swish(x: Tensor4D): Tensor4D {
+    return swish(x);
+  }
+
+  sigmoid(x: Tensor4D): Tensor4D {
+    return tf.sigmoid(x);
+  }
+
   add(x: Tensor4D, y: Tensor4D): Tensor4D {
     return tf.add(x, y);
+  }
+
+  /** Elementwise; N × 1 × 1 × channels scales whole channels. */
+  multiply(x: Tensor4D, y: Tensor4D): Tensor4D {
+    return tf.mul(x, y);
   }
 
   globalAveragePool(x: Tensor4D): Tensor2D {
     return tf.mean(x, [1, 2]);
   }
+
+  /** Mean of each channel, N × 1 × 1 × channels. */
+  squeeze(x: Tensor4D): Tensor4D {
+    return tf.mean(x, [1, 2], true);
+  }
 }
+
+/** What has to be padded by hand is; the rest is left to the operation. */
+const padded = (x: Tensor4D, { size = 3, padding = "same" }: Window): [Tensor4D, "same" | "valid"] => {
+  if (padding === "same") return [x, "same"];
+  const side: [number, number] = [(size - 1) / 2, (size - 1) / 2];
+  return [tf.pad(x, [[0, 0], side, side, [0, 0]]), "valid"];
+};

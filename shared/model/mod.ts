@@ -12,7 +12,8 @@ export { classProbabilities, followLabels, type Head, type HeadRow, type Trained
 export { type BatchProgress, classify, embed, type Inference, stopwatch } from "./inference.ts";
 export { Layers } from "./layers.ts";
 export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
-export { type Network, networks, type Preprocessing } from "./networks.ts";
+export { type Network, networks } from "./networks.ts";
+export { preprocess, Preprocessing, preprocessings } from "./preprocessing.ts";
 export { imageTensor, type RunData, type RunDataInput, runDataLoader } from "./run_data.ts";
 export { readSafetensors, type Safetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 export { measuring, training } from "./scopes.ts";

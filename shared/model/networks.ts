@@ -1,13 +1,10 @@
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import type { Backbone } from "@subtaxa/contracts";
-import type { Layers } from "./layers.ts";
-import { EMBEDDING, small } from "./small.ts";
-
-/** How a pixel's value from 0 to 1 is fed to the network: value · `scale` + `offset`. Stored with the model. */
-export interface Preprocessing {
-  readonly scale: number;
-  readonly offset: number;
-}
+import { efficientNetB0 } from "./efficientnet_b0.ts";
+import { EMBEDDING, type Layers } from "./layers.ts";
+import { type Preprocessing, preprocessings } from "./preprocessing.ts";
+import { resnet50 } from "./resnet50.ts";
+import { small } from "./small.ts";
 
 /** A network up to the embedding; the head is not part of it. */
 export interface Network {
@@ -21,5 +18,7 @@ export interface Network {
 
 /** Another network is one more file and one more line. */
 export const networks: Readonly<Record<Backbone, Network>> = {
-  small: { embedding: EMBEDDING, preprocessing: { scale: 2, offset: -1 }, forward: small },
+  small: { embedding: EMBEDDING, preprocessing: preprocessings.symmetric, forward: small },
+  resnet50: { embedding: EMBEDDING, preprocessing: preprocessings.caffe, forward: resnet50 },
+  "efficientnet-b0": { embedding: EMBEDDING, preprocessing: preprocessings.torch, forward: efficientNetB0 },
 };

@@ -12,7 +12,7 @@ import { tf } from "@subtaxa/tensorflow";
 import type { Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
-import type { Preprocessing } from "./networks.ts";
+import { preprocess, type Preprocessing } from "./preprocessing.ts";
 
 /** Where a run's dataset lies on this machine, and which fold of it is meant. */
 export interface RunDataInput {
@@ -65,12 +65,11 @@ export const runDataLoader = (): (input: RunDataInput) => Promise<RunData> => {
 export const imageTensor = (
   images: Images,
   indices: ArrayLike<number>,
-  { scale, offset }: Preprocessing,
+  preprocessing: Preprocessing,
   augmentation?: Augmentation,
 ): Tensor4D =>
   tf.tidy(() => {
     const { side, channels } = images;
     const pixels = tf.tensor4d(batch(images, indices, augmentation), [indices.length, side, side, channels]);
-    const scaled = tf.add<Tensor4D>(tf.mul(pixels, scale), offset);
-    return channels === 3 ? scaled : tf.tile(scaled, [1, 1, 1, 3]);
+    return preprocess(pixels, preprocessing);
   });

@@ -1,8 +1,5 @@
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import type { Layers } from "./layers.ts";
-
-/** Width of the embedding, as in the paper (section 4). */
-export const EMBEDDING = 256;
+import { EMBEDDING, type Layers } from "./layers.ts";
 
 const stages = [
   { filters: 16, stride: 1, blocks: 1 },

@@ -1,5 +1,6 @@
 export { type BatchNormOptions, batchNormWith, fusedBatchNorm, type NormalisedBatch } from "./batch_norm.ts";
 export { relu } from "./relu.ts";
+export { swish } from "./swish.ts";
 export { sparseSoftmaxCrossEntropy } from "./cross_entropy.ts";
 export { type AdamOptions, type AdamState, FusedAdam } from "./adam.ts";
 export { type Attribute, type Differentiable, runOperation, withGradient } from "./native.ts";

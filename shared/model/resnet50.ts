@@ -1,0 +1,52 @@
+import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
+import { EMBEDDING, type Layers } from "./layers.ts";
+
+const EPSILON = 1.001e-5;
+
+const stages = [
+  { filters: 64, stride: 1, blocks: 3 },
+  { filters: 128, stride: 2, blocks: 4 },
+  { filters: 256, stride: 2, blocks: 6 },
+  { filters: 512, stride: 2, blocks: 3 },
+];
+
+/**
+ * The bottleneck: 1 × 1, 3 × 3 and 1 × 1 convolutions around a shortcut, which is projected in a stage's first block. The
+ * first convolution has the stride.
+ */
+const block = (
+  l: Layers,
+  name: string,
+  x: Tensor4D,
+  filters: number,
+  stride: number,
+  project: boolean,
+): Tensor4D => {
+  const conv = (part: number, input: Tensor4D, options: { filters: number; size: number; stride?: number }) =>
+    l.batchNorm(
+      `${name}_${part}_bn`,
+      l.conv(`${name}_${part}_conv`, input, { ...options, bias: true }),
+      EPSILON,
+    );
+  const shortcut = project ? conv(0, x, { filters: 4 * filters, size: 1, stride }) : x;
+  let y = l.relu(conv(1, x, { filters, size: 1, stride }));
+  y = l.relu(conv(2, y, { filters, size: 3 }));
+  y = conv(3, y, { filters: 4 * filters, size: 1 });
+  return l.relu(l.add(shortcut, y));
+};
+
+/**
+ * ResNet50 (He et al. 2016, table 1) as in Keras Applications, layer by layer and name by name, up to the global average
+ * pooling; then the embedding: images N × side × side × 3 → N × 256.
+ */
+export const resnet50 = (l: Layers, images: Tensor4D): Tensor2D => {
+  let x = l.conv("conv1_conv", images, { filters: 64, size: 7, stride: 2, padding: "symmetric", bias: true });
+  x = l.relu(l.batchNorm("conv1_bn", x, EPSILON));
+  x = l.maxPool(x, { size: 3, stride: 2, padding: "symmetric" });
+  stages.forEach(({ filters, stride, blocks }, stage) => {
+    for (let b = 0; b < blocks; b++) {
+      x = block(l, `conv${stage + 2}_block${b + 1}`, x, filters, b === 0 ? stride : 1, b === 0);
+    }
+  });
+  return l.dense("embedding", l.globalAveragePool(x), EMBEDDING);
+};
