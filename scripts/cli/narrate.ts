@@ -25,7 +25,7 @@ export const RunFact = z.union([
     ...head,
     changes: z.array(z.object({ class: z.string(), from: z.number(), to: z.number() })),
   }),
-  z.object({ type: z.enum(["adaptation.planned", "features.extracted"]), ...head }),
+  z.object({ type: z.enum(["backbone.extracted", "adaptation.planned", "features.extracted"]), ...head }),
   z.object({ type: z.literal("fold.completed"), ...head, metrics: Scores }),
   z.object({ type: z.enum(["run.completed", "run.failed", "run.cancelled"]) }),
 ]);

@@ -1,5 +1,6 @@
 import {
   AdaptationPlanned,
+  BackboneExtracted,
   DatasetFailed,
   DatasetImported,
   DatasetRelabelled,
@@ -31,6 +32,7 @@ const perClass = {
 
 export const RunEventView = z.discriminatedUnion("type", [
   RunRequested.omit(internal).extend({ epochs: z.number().int() }),
+  BackboneExtracted.omit(internal),
   EpochTrained.omit(internal),
   EpochValidated.omit({ ...internal, confusion: true, falseNegatives: true })
     .extend({

@@ -5,6 +5,7 @@ import {
   Name,
   type RunRequest,
   RunSpec,
+  specOf,
   subjects,
   usesClustering,
 } from "@subtaxa/contracts";
@@ -14,6 +15,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
+import { checkSettings } from "./settings_check.ts";
 import { checkSplits } from "./splits.ts";
 
 /** How long an Idempotency-Key is remembered, milliseconds. */
@@ -39,7 +41,7 @@ const newRunId = (at: Date): string => {
 };
 
 /** Events for a clusterer that nobody serves would wait for ever, and the run with them. */
-const checkClusterer = ({ method, clusterer }: RunRequest) =>
+const checkClusterer = ({ method, clusterer }: RunSpec) =>
   Effect.gen(function* () {
     if (!usesClustering(method)) return;
     const known = yield* (yield* Bus).routes("epoch.validated");
@@ -52,7 +54,7 @@ const checkClusterer = ({ method, clusterer }: RunRequest) =>
     );
   });
 
-const specOf = (
+const pinnedSpec = (
   request: RunRequest,
 ): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel | Bus> =>
   Effect.gen(function* () {
@@ -79,8 +81,10 @@ const specOf = (
     }
     const manifest = yield* model.manifest(end.manifest);
     yield* checkSplits(manifest, request);
-    yield* checkClusterer(request);
-    return { ...request, manifest: end.manifest, classes: manifest.classes };
+    yield* checkSettings(request);
+    const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
+    yield* checkClusterer(spec);
+    return spec;
   });
 
 /** Publishes the folds, those that are not in the log yet; `fresh`: none can be. */
@@ -120,7 +124,12 @@ export const startRun = (
     let standing = entry && (yield* kv.get(entry));
     if (!standing) {
       const at = new Date();
-      const start: Start = { id: newRunId(at), at: at.toISOString(), digest, spec: yield* specOf(request) };
+      const start: Start = {
+        id: newRunId(at),
+        at: at.toISOString(),
+        digest,
+        spec: yield* pinnedSpec(request),
+      };
       standing = JSON.stringify(start);
       if (entry) standing = yield* kv.claim(entry, standing);
       if (standing === JSON.stringify(start)) {

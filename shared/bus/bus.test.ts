@@ -6,6 +6,7 @@ import {
   type Failure,
   initialFoldState,
   RunRequest,
+  specOf,
   subjects,
 } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
@@ -35,7 +36,7 @@ const runRequested = (runId: string, fold = 0): EventOf<"run.requested"> => {
     runId,
     fold,
     epoch: 0,
-    spec: { ...RunRequest.parse({ dataset: "d" }), manifest: blob, classes },
+    spec: specOf(RunRequest.parse({ dataset: "d" }), { manifest: blob, classes }),
     state: initialFoldState(classes),
   };
 };

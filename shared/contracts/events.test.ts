@@ -11,6 +11,7 @@ import {
   Name,
   routeOf,
   RunRequest,
+  specOf,
   subjectOf,
   subjects,
 } from "./mod.ts";
@@ -39,7 +40,7 @@ const everyEvent = (settings: object = {}): Event[] => {
     runId: "r",
     fold: 2,
     epoch: 0,
-    spec: { ...RunRequest.parse({ dataset: "d", ...settings }), manifest: blob, classes },
+    spec: specOf(RunRequest.parse({ dataset: "d", ...settings }), { manifest: blob, classes }),
     state: initialFoldState(classes),
   };
   const next = { ...following(requested), at: head.at, epoch: 3 };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { BlobRef } from "./blob.ts";
-import { FoldState, Metrics, Name, RunSpec, usesClustering } from "./run.ts";
+import { FoldState, Metrics, Name, RunSpec, startsWithClusters, usesClustering } from "./run.ts";
 
 /** Version of every event's schema; a message with another version is a dead letter. */
 export const CONTRACT_VERSION = 1;
@@ -21,6 +21,9 @@ const ErrorInfo = z.object({ tag: z.string(), message: z.string() });
 
 /** A fold of a run shall be trained; one event per fold. */
 export const RunRequested = z.object({ type: z.literal("run.requested"), ...inFold });
+
+/** What the frozen backbone makes of every image is known: `state.frozen`. Only with `freeze: "backbone"`. */
+export const BackboneExtracted = z.object({ type: z.literal("backbone.extracted"), ...inFold });
 
 /** One epoch was trained: Algorithm 1, "Train the encoder network". Means are over the epoch's images. */
 export const EpochTrained = z.object({
@@ -127,6 +130,7 @@ export const DatasetFailed = z.object({ type: z.literal("dataset.failed"), ...of
 /** Every fact of Subtaxa. */
 export const Event = z.discriminatedUnion("type", [
   RunRequested,
+  BackboneExtracted,
   EpochTrained,
   EpochValidated,
   AdaptationPlanned,
@@ -164,6 +168,10 @@ export const following = (cause: FoldEvent) => ({
 export const routeOf = (event: Event): string => {
   switch (event.type) {
     case "run.requested":
+      if (event.spec.freeze === "backbone") return "extract";
+      return startsWithClusters(event.spec) ? event.spec.clusterer : "train";
+    case "backbone.extracted":
+      return startsWithClusters(event.spec) ? event.spec.clusterer : "train";
     case "dataset.relabelled":
       return "train";
     case "epoch.trained":

@@ -6,7 +6,7 @@ export const RunProgress = z.object({
   runId: Name,
   fold: z.number().int(),
   epoch: z.number().int(),
-  step: z.enum(["train", "validate", "extract", "cluster", "score"]),
+  step: z.enum(["backbone", "train", "validate", "extract", "cluster", "score"]),
   /** Units of work done and to do: batches, or classes when clustering. */
   done: z.number().int(),
   total: z.number().int(),

@@ -7,18 +7,53 @@ export const Name = z.string().regex(
   "must be 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit",
 );
 
-/** The training methods (paper, section 4); GS-TRS needs a clusterer of its own. */
-export const Method = z.enum(["standard", "triplet", "clustering", "clustering+triplet"]);
+/** The training methods that the paper compares (section 4.2). */
+export const Method = z.enum(["standard", "triplet", "clustering", "clustering+triplet", "gs-trs"]);
 export type Method = z.infer<typeof Method>;
-export const usesClustering = (method: Method): boolean => method.startsWith("clustering");
-export const usesTriplets = (method: Method): boolean => method.endsWith("triplet");
+/** Whether classes are divided into sub-classes after each epoch. */
+export const usesClustering = (method: Method): boolean =>
+  method.startsWith("clustering") || method === "gs-trs";
+export const usesTriplets = (method: Method): boolean => method.endsWith("triplet") || method === "gs-trs";
 
 export const Backbone = z.enum(["small", "resnet50", "efficientnet-b0"]);
 export type Backbone = z.infer<typeof Backbone>;
 
+/** The stages of each network from the images on; the names of a stage's layers begin with the stage's. */
+export const stagesOf = {
+  small: ["stem", "stage1", "stage2", "stage3"],
+  resnet50: ["conv1", "conv2", "conv3", "conv4", "conv5"],
+  "efficientnet-b0": [
+    ...["stem", "block1", "block2", "block3", "block4", "block5", "block6", "block7", "top"] as const,
+  ],
+} as const satisfies Record<Backbone, readonly string[]>;
+
+/** What of the network keeps its pretrained weights: nothing, all stages up to the one named, or the whole backbone. */
+export const Freeze = z.enum([
+  "none",
+  ...new Set([...stagesOf.small, ...stagesOf.resnet50, ...stagesOf["efficientnet-b0"]]),
+  "backbone",
+]);
+export type Freeze = z.infer<typeof Freeze>;
+
+/** The stages that are frozen; undefined when the network has none of that name. */
+export const frozenStages = (backbone: Backbone, freeze: Freeze): readonly string[] | undefined => {
+  const stages: readonly string[] = stagesOf[backbone];
+  if (freeze === "none") return [];
+  if (freeze === "backbone") return stages;
+  return stages.includes(freeze) ? stages.slice(0, stages.indexOf(freeze) + 1) : undefined;
+};
+
 /** Routes that no clusterer may take as its name, because they name the next step of a run (see `routeOf`). */
 const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
 const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
+
+/** Side of the images in pixels. */
+const ImageSize = z.number().int().min(16).max(512).multipleOf(8);
+const LearningRate = z.number().positive().max(1);
+
+/** Which triplets of a batch count: see the trainer's losses. */
+export const Mining = z.enum(["batch-hard", "semi-hard", "all"]);
+export type Mining = z.infer<typeof Mining>;
 
 /**
  * What a user may ask of a run (`POST /v1/runs`). Defaults are the paper's where it states them (section 4) and
@@ -28,13 +63,19 @@ export const RunRequest = z.strictObject({
   dataset: Name.describe("name of an imported dataset"),
   method: Method.default("clustering+triplet"),
   backbone: Backbone.default("small").describe(
-    "small: for CPUs, 32 to 96 pixels; resnet50, efficientnet-b0: imageSize 224 or 256, learningRate 2e-4 (the paper's), " +
-      "best on a GPU",
+    "small: for CPUs, 32 to 96 pixels; resnet50, efficientnet-b0: best on a GPU, or with `freeze: backbone`",
   ),
-  imageSize: z.number().int().min(16).max(512).multipleOf(8).default(64)
-    .describe(
-      "side in pixels to which the padded square images are resized; 256 in the paper",
-    ),
+  weights: z.string().min(1).max(4096).default("random").describe(
+    "what the network starts from: random, imagenet, or a file below one of SUBTAXA_DATA_ROOTS (Keras .h5, " +
+      ".weights.h5, safetensors of torchvision or timm, TensorFlow.js model.json)",
+  ),
+  freeze: Freeze.default("none").describe(
+    "what keeps its pretrained weights: the stages up to the one named, or the backbone; then its features are " +
+      "computed once per image, and an epoch takes seconds on a CPU",
+  ),
+  imageSize: ImageSize.optional().describe(
+    "side in pixels to which the padded square images are resized (64 for small, otherwise 224; the paper: 256)",
+  ),
   epochs: z.number().int().min(1).max(10_000).default(100).describe(
     "upper limit; `patience` may end it earlier",
   ),
@@ -42,12 +83,20 @@ export const RunRequest = z.strictObject({
     .describe("1: one stratified 70/10/20 split; k > 1: k-fold cross-validation"),
   seed: z.number().int().min(0).max(2 ** 31 - 1).default(0),
   batchSize: z.number().int().min(2).max(1024).default(128),
-  learningRate: z.number().positive().max(1).default(1e-3).describe(
-    "Adam, constant; 2e-4 for resnet50 and efficientnet-b0, as in the paper",
+  learningRate: LearningRate.optional().describe(
+    "Adam's (1e-3 for small and for a frozen backbone, otherwise the paper's 2e-4)",
+  ),
+  schedule: z.enum(["constant", "cosine"]).default("constant").describe(
+    "of the learning rate; cosine falls to 0 over `epochs` (Loshchilov & Hutter 2017)",
   ),
   margin: z.number().positive().max(2).default(0.2).describe(
     "alpha of the triplet loss, L2-normalised embeddings",
   ),
+  mining: Mining.default("batch-hard").describe("which triplets of a batch count"),
+  sampling: z.enum(["shuffled", "grouped"]).default("shuffled").describe(
+    "grouped: batches of `imagesPerClass` images from each of as many sub-classes as fit",
+  ),
+  imagesPerClass: z.number().int().min(2).max(64).default(2).describe("K of grouped batches"),
   augmentation: z.enum(["none", "flip-rotate"]).default("none"),
   confusionThreshold: z.number().min(0).max(1).default(0.3),
   maxClusters: z.number().int().min(1).max(32).default(5),
@@ -58,7 +107,10 @@ export const RunRequest = z.strictObject({
       "dimension in the information criterion: participation ratio of the class, or that of the embedding",
     ),
   normalisation: z.enum(["l2", "none"]).default("l2").describe("of the embeddings before X-Means"),
-  clusterer: ClustererName.default("xmeans"),
+  fixedClusters: z.number().int().min(1).max(32).default(3).describe("sub-classes of every class in gs-trs"),
+  clusterer: ClustererName.optional().describe(
+    "who divides the classes (kmeans for gs-trs, otherwise xmeans)",
+  ),
   patience: z.number().int().min(1).max(10_000).default(10)
     .describe(
       "epochs without an improvement of the validation macro F-score by `minImprovement` before the run ends",
@@ -67,14 +119,43 @@ export const RunRequest = z.strictObject({
 });
 export type RunRequest = z.infer<typeof RunRequest>;
 
-/** A run as the services see it: the request, settled, with the dataset pinned by its manifest's hash. */
+/** A run as the services see it: the request, settled, with dataset and weights pinned by their hashes. */
 export const RunSpec = RunRequest.extend({
+  imageSize: ImageSize,
+  learningRate: LearningRate,
+  clusterer: ClustererName,
+  /** The network's first weights (`pretrained` artifact); null: random ones. */
+  pretrained: BlobRef.nullable().default(null),
   /** The dataset's manifest as it was when the run was created (`Manifest`, JSON). */
   manifest: BlobRef,
   /** The original classes, in the manifest's order: index i of every per-class array. */
   classes: z.array(z.string()).min(2),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
+
+/** The request, with what it leaves open filled by what fits the network and the method. */
+export const specOf = (
+  request: RunRequest,
+  pinned: Pick<RunSpec, "manifest" | "classes"> & Partial<Pick<RunSpec, "pretrained">>,
+): RunSpec => {
+  const { backbone, freeze, method } = request;
+  const light = backbone === "small" || freeze === "backbone";
+  return {
+    ...request,
+    imageSize: request.imageSize ?? (backbone === "small" ? 64 : 224),
+    learningRate: request.learningRate ?? (light ? 1e-3 : 2e-4),
+    clusterer: request.clusterer ?? (method === "gs-trs" ? "kmeans" : "xmeans"),
+    pretrained: null,
+    ...pinned,
+  };
+};
+
+/**
+ * Whether a fold's first step is to divide the classes: the fixed clusters of GS-TRS need no confusion matrix, but they do
+ * need features, which a pretrained network has before its first epoch.
+ */
+export const startsWithClusters = ({ method, pretrained }: RunSpec): boolean =>
+  method === "gs-trs" && pretrained !== null;
 
 /** State of one class in Algorithm 1, and how many sub-classes it is divided into at present. */
 export const ClassState = z.object({
@@ -91,6 +172,8 @@ export const FoldState = z.object({
   checkpoint: BlobRef.nullable(),
   /** Pseudo-labels in force (`labels` artifact); null while every class is whole. */
   labels: BlobRef.nullable(),
+  /** What a frozen backbone makes of every image (`features` artifact); null where the backbone is trained. */
+  frozen: BlobRef.nullable().default(null),
   classes: z.array(ClassState),
   /** The epoch with the best validation macro F-score so far. */
   best: z.object({
@@ -106,6 +189,7 @@ export type FoldState = z.infer<typeof FoldState>;
 export const initialFoldState = (classes: readonly string[]): FoldState => ({
   checkpoint: null,
   labels: null,
+  frozen: null,
   classes: classes.map((name) => ({ name, allowedClusters: 1, flag: 0, clusters: 1 })),
   best: null,
 });

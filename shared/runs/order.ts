@@ -3,12 +3,13 @@ import type { FoldEvent } from "@subtaxa/contracts";
 /** The order of an epoch's facts; a fold's chain is strictly sequential. */
 const steps = {
   "run.requested": 0,
-  "epoch.trained": 1,
-  "epoch.validated": 2,
-  "adaptation.planned": 3,
-  "features.extracted": 4,
-  "dataset.relabelled": 5,
-  "fold.completed": 6,
+  "backbone.extracted": 1,
+  "epoch.trained": 2,
+  "epoch.validated": 3,
+  "adaptation.planned": 4,
+  "features.extracted": 5,
+  "dataset.relabelled": 6,
+  "fold.completed": 7,
 } as const satisfies Record<FoldEvent["type"], number>;
 
 /** The place of a fact in its fold's chain. */

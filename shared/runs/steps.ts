@@ -1,10 +1,23 @@
-import { type FoldEvent, type RunProgress, type RunSpec, usesClustering } from "@subtaxa/contracts";
+import {
+  type FoldEvent,
+  type RunProgress,
+  type RunSpec,
+  startsWithClusters,
+  usesClustering,
+} from "@subtaxa/contracts";
+
+const waiting = (spec: RunSpec) =>
+  startsWithClusters(spec) ? "dividing every class" : "waiting for a trainer";
 
 /** What a fold does or waits for after this fact, in words. */
 export const stepAfter = (event: FoldEvent): string => {
   switch (event.type) {
     case "run.requested":
-      return "waiting for a trainer";
+      return event.spec.freeze === "backbone"
+        ? "waiting for the frozen backbone's features"
+        : waiting(event.spec);
+    case "backbone.extracted":
+      return waiting(event.spec);
     case "epoch.trained":
       return `validating epoch ${event.epoch}`;
     case "epoch.validated":
@@ -31,6 +44,7 @@ export const epochAfter = (event: FoldEvent): number => {
 };
 
 const progressWords: Record<RunProgress["step"], (progress: RunProgress) => string> = {
+  backbone: () => "extracting the frozen backbone's features",
   train: ({ epoch }) => `training epoch ${epoch}`,
   validate: ({ epoch }) => `validating epoch ${epoch}`,
   extract: () => "extracting features",
@@ -48,6 +62,7 @@ export const stepDuring = (progress: RunProgress): string => {
 
 /** The fact that ends a step: progress of a step that has ended comes late. */
 export const endsStep = {
+  backbone: "backbone.extracted",
   train: "epoch.trained",
   validate: "epoch.validated",
   extract: "features.extracted",

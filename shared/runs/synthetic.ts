@@ -8,6 +8,7 @@ import {
   initialFoldState,
   RunRequest,
   type RunSpec,
+  specOf,
   usesClustering,
   usesTriplets,
 } from "@subtaxa/contracts";
@@ -36,11 +37,10 @@ const blobOf = (...name: (string | number)[]): BlobRef => {
  */
 export const syntheticRun = (run: SyntheticRun): Event[] => {
   const { runId = "made-up", classes, support = 40, ...request } = run;
-  const spec: RunSpec = {
-    ...RunRequest.parse({ dataset: "made-up", epochs: 16, ...request }),
+  const spec = specOf(RunRequest.parse({ dataset: "made-up", epochs: 16, ...request }), {
     manifest: blobOf("manifest"),
     classes: [...classes],
-  };
+  });
   const { next: random } = randomOf(spec.seed);
   const traits = classes.map((_, i) => ({
     views: random() < 0.4 ? 2 + Math.floor(random() * 3) : 1,

@@ -1,5 +1,12 @@
 import { Bus, Connection, startNatsServer } from "@subtaxa/bus";
-import { CONTRACT_VERSION, type Event, initialFoldState, Problem, RunRequest } from "@subtaxa/contracts";
+import {
+  CONTRACT_VERSION,
+  type Event,
+  initialFoldState,
+  Problem,
+  RunRequest,
+  specOf,
+} from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
@@ -14,11 +21,10 @@ const runRequested = (runId: string): Event => ({
   runId,
   fold: 0,
   epoch: 0,
-  spec: {
-    ...RunRequest.parse({ dataset: "d" }),
+  spec: specOf(RunRequest.parse({ dataset: "d" }), {
     manifest: { key: "k", sha256: "0".repeat(64), bytes: 0 },
     classes,
-  },
+  }),
   state: initialFoldState(classes),
 });
 

@@ -147,6 +147,7 @@ const methods: Record<RunSpec["method"], string> = {
   triplet: "triplet loss",
   clustering: "clustering",
   "clustering+triplet": "clustering and triplet loss",
+  "gs-trs": "GS-TRS: fixed clusters and group-sensitive triplets",
 };
 
 /** What was done and what came of it, in two sentences. */

@@ -4,6 +4,7 @@ import { badge, bar, count, decimal, duration, fill, h, percent, table, time } f
 
 const facts = [
   "run.requested",
+  "backbone.extracted",
   "epoch.trained",
   "epoch.validated",
   "adaptation.planned",
@@ -16,6 +17,7 @@ const facts = [
 ];
 const ended = (run) => ["completed", "failed", "cancelled"].includes(run.state);
 const stepNames = {
+  backbone: "Extracting the frozen backbone's features",
   train: "Training",
   validate: "Validating",
   extract: "Embedding the training images",

@@ -1,0 +1,38 @@
+import { frozenStages, type RunRequest, stagesOf } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { fieldProblem, type ProblemError } from "./problem.ts";
+
+type Field = keyof RunRequest;
+
+/** Settings that are right each for itself, but not together: the field to change, and why. */
+const contradiction = (request: RunRequest): readonly [Field, string] | undefined => {
+  const { backbone, freeze, weights, augmentation, sampling, batchSize, imagesPerClass } = request;
+  if (frozenStages(backbone, freeze) === undefined) {
+    return [
+      "freeze",
+      `${backbone} has no stage '${freeze}': its stages are ${stagesOf[backbone].join(", ")}`,
+    ];
+  }
+  if (freeze !== "none" && weights === "random") {
+    return ["freeze", "random weights can't be frozen: choose pretrained `weights` too"];
+  }
+  if (freeze === "backbone" && augmentation !== "none") {
+    return [
+      "augmentation",
+      "a frozen backbone sees every image once, as it is: set augmentation to none, or freeze up to its last " +
+      `stage (${stagesOf[backbone].at(-1)}) instead`,
+    ];
+  }
+  if (sampling === "grouped" && batchSize < 2 * imagesPerClass) {
+    return [
+      "imagesPerClass",
+      `a batch of ${batchSize} has no room for two sub-classes of ${imagesPerClass} images`,
+    ];
+  }
+};
+
+/** Fails with a problem that names the field when settings contradict one another. */
+export const checkSettings = (request: RunRequest): Effect.Effect<void, ProblemError> => {
+  const found = contradiction(request);
+  return found ? fieldProblem("invalid-request", ...found) : Effect.void;
+};
