@@ -5,7 +5,16 @@ import { z } from "zod";
 import { isAlive, remember } from "../stack/mod.ts";
 
 const entry = resolve(import.meta.dirname!, "..", "subtaxa.ts");
-const services = ["nats", "gateway", "trainer", "trainer-2", "evaluator", "extractor", "clusterer"];
+const services = [
+  "nats",
+  "gateway",
+  "trainer",
+  "trainer-2",
+  "evaluator",
+  "extractor",
+  "clusterer",
+  "clusterer-kmeans",
+];
 
 Deno.test("up runs the real services, ps shows them, a second up says where, down stops them all", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-up-" });

@@ -40,7 +40,15 @@ Deno.test("pauses double up to a limit and start anew after a stable time", () =
 
 Deno.test("there can be more than one trainer", () => {
   const names = servicesOf({ trainers: 2 }).map(({ name }) => name);
-  expect(names).toEqual(["gateway", "trainer", "trainer-2", "evaluator", "extractor", "clusterer"]);
+  expect(names).toEqual([
+    "gateway",
+    "trainer",
+    "trainer-2",
+    "evaluator",
+    "extractor",
+    "clusterer",
+    "clusterer-kmeans",
+  ]);
 });
 
 Deno.test("a setting that can't work is one sentence that names it and what it is to be", async () => {

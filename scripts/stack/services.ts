@@ -19,7 +19,7 @@ export const runArguments = (module: string, ...args: readonly string[]): string
 ];
 
 /** Folders below services/ that run on one machine. */
-const folders = ["gateway", "trainer", "evaluator", "extractor", "clusterer"] as const;
+const folders = ["gateway", "trainer", "evaluator", "extractor", "clusterer", "clusterer-kmeans"] as const;
 
 /** The services of one machine, with as many trainers as wanted (`trainer`, `trainer-2`, …). */
 export const servicesOf = ({ trainers = 1 }: { readonly trainers?: number } = {}): ServiceDefinition[] =>

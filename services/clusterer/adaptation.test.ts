@@ -1,7 +1,7 @@
 import { expect } from "expect";
 import fc from "fast-check";
 import { adapt, type AllowedClusters } from "./adaptation.ts";
-import { ClusteringError } from "./errors.ts";
+import { ClusteringError } from "@subtaxa/clustering";
 
 const settings = { confusionThreshold: 0.3, maxClusters: 5 };
 const missed = 0.31;

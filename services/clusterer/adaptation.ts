@@ -13,7 +13,7 @@
  * The paper extracts before it adapts; the other way round gives the same and spares the features of classes
  * that may have one cluster only.
  */
-import { ClusteringError } from "./errors.ts";
+import { ClusteringError } from "@subtaxa/clustering";
 
 /** What Algorithm 1 remembers of a class. */
 export interface AllowedClusters {

@@ -1,7 +1,6 @@
+import { fixture, meansOf, plantBlobs, squaredDistance } from "@subtaxa/clustering/testing";
 import { expect } from "expect";
-import fixture from "./clustering.fixture.json" with { type: "json" };
 import { aic, bic, freeParameters, logLikelihood } from "./information_criterion.ts";
-import { meansOf, plantBlobs, squaredDistance } from "./testing.ts";
 
 for (const { name, dimension, effectiveDimension, partitions } of fixture.cases) {
   Deno.test(`likelihood, BIC and AIC are SciPy's, summed point by point: ${name}`, () => {

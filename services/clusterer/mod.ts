@@ -1,3 +1,3 @@
 /** X-Means without the service around it, for benchmarks. */
-export { Points } from "./points.ts";
+export { Points } from "@subtaxa/clustering";
 export { xMeans } from "./xmeans.ts";

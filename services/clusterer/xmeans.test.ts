@@ -1,8 +1,7 @@
+import { anisotropic, fixture, plantBlobs, pointsOf } from "@subtaxa/clustering/testing";
 import { adjustedRandIndex } from "@subtaxa/metrics";
 import { random } from "@subtaxa/random";
 import { expect } from "expect";
-import fixture from "./clustering.fixture.json" with { type: "json" };
-import { anisotropic, plantBlobs, pointsOf } from "./testing.ts";
 import { xMeans } from "./xmeans.ts";
 
 const dimensions = [16, 64, 256];

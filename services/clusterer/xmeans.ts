@@ -1,6 +1,5 @@
+import { type KMeansResult, KMeansSearch, type KMeansSettings, type Points } from "@subtaxa/clustering";
 import { type Criterion, informationCriteria } from "./information_criterion.ts";
-import { type KMeansResult, KMeansSearch, type KMeansSettings } from "./kmeans.ts";
-import type { Points } from "./points.ts";
 
 export interface XMeansSettings extends KMeansSettings {
   /** Upper limit for the number of clusters: Algorithm 1's num-allowed-clusters. */

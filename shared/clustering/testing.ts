@@ -1,7 +1,10 @@
-/** Helpers of this folder's tests. */
+/** Helpers of the tests of this folder and of the clusterers. */
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { Points } from "./points.ts";
+
+/** Figures of scikit-learn, SciPy and NumPy (scripts/fixtures/clustering.py). */
+export { default as fixture } from "./clustering.fixture.json" with { type: "json" };
 
 export const pointsOf = (values: ArrayLike<number>, dimension: number): Points =>
   Result.getOrThrow(Points.of(Float32Array.from(values), dimension));

@@ -2,16 +2,18 @@ import type { ClassState, Features, Labels } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { expect } from "expect";
+import { kMeans } from "./kmeans.ts";
 import { generatePseudoLabels, type PseudoLabelInput } from "./pseudo_labels.ts";
+import type { Divide } from "./relabel.ts";
 
 const dimension = 8;
-const spec = {
-  seed: 7,
-  minClusterSize: 5,
-  criterion: "bic",
-  dimension: "effective",
-  normalisation: "none",
-} as const;
+const spec = { seed: 7, normalisation: "none" } as const;
+
+/** Two clusters where they explain nearly all of the spread, and one otherwise. */
+const divide: Divide = (points, most, random) => {
+  const [one, two] = [1, Math.min(2, most)].map((k) => kMeans(points, k, { random }));
+  return two!.sse < 0.3 * one!.sse ? two! : one!;
+};
 
 /**
  * Images of three classes in turn. Those of class 0 form two far groups (by `image % 2`), those of class 1 one; class 2
@@ -52,7 +54,7 @@ const input: PseudoLabelInput = {
   previous: null,
 };
 const generate = (changed: Partial<PseudoLabelInput> = {}) =>
-  Result.getOrThrow(generatePseudoLabels({ ...input, ...changed }));
+  Result.getOrThrow(generatePseudoLabels({ ...input, ...changed }, divide));
 
 /** Every image that has a pseudo-label, by class and sub-class. */
 const groups = ({ image, class: ofClass, cluster }: Labels) =>
@@ -61,7 +63,7 @@ const groups = ({ image, class: ofClass, cluster }: Labels) =>
 Deno.test("a class with two groups is split along them, the others stay whole", () => {
   const done: number[] = [];
   const { labels, classes, changes, agreement } = Result.getOrThrow(
-    generatePseudoLabels(input, (classesDone) => done.push(classesDone)),
+    generatePseudoLabels(input, divide, (classesDone) => done.push(classesDone)),
   );
   expect(done).toEqual([1, 2, 3]);
   expect(labels.image).toEqual(train);
@@ -118,7 +120,10 @@ Deno.test("a class that must be whole again keeps the larger part's id, and a la
 });
 
 Deno.test("a needed image without an embedding is a typed error that names both", () => {
-  const result = generatePseudoLabels({ ...input, classes: [...classes.slice(0, 2), state("apart", 2)] });
+  const result = generatePseudoLabels(
+    { ...input, classes: [...classes.slice(0, 2), state("apart", 2)] },
+    divide,
+  );
   if (Result.isSuccess(result)) throw new Error("class 2 has no embeddings");
   expect(result.failure).toMatchObject({
     _tag: "ClusteringError",

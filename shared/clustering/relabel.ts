@@ -1,11 +1,23 @@
+import type { Random } from "@subtaxa/random";
 import { Result } from "effect";
 import type { ClusteringError } from "./errors.ts";
+import type { KMeansResult } from "./kmeans.ts";
 import { matchClusters, type Matching } from "./matching.ts";
 import { normaliseRows } from "./normalise.ts";
 import { Points } from "./points.ts";
-import { type Candidate, xMeans, type XMeansSettings } from "./xmeans.ts";
 
-export interface RelabelSettings extends XMeansSettings {
+/** Clusters of the rows of one class: their number, each row's, and each row's distance to its cluster's centre. */
+export type Division = Pick<KMeansResult, "clusters" | "assignments" | "distances">;
+
+/**
+ * A way of dividing a class into `most` clusters at most, none of them empty unless there is no row. The same points and
+ * random stream give the same division. This is all in which one clusterer differs from another.
+ */
+export type Divide = (points: Points, most: number, random: Random) => Division;
+
+export interface RelabelSettings {
+  readonly allowedClusters: number;
+  readonly random: Random;
   /** What is done to the embeddings first. */
   readonly normalisation: "l2" | "none";
 }
@@ -17,14 +29,11 @@ export interface Relabelling extends Matching {
    * whole.
    */
   readonly distances: Float32Array;
-  /** M of the criterion, and every number of clusters that was tried. */
-  readonly dimension: number;
-  readonly candidates: readonly Candidate[];
 }
 
 /**
- * Algorithm 1, "Generate the clusters and pseudo-labels using X-Means", for one class: normalise, divide, and
- * give the clusters the names they had.
+ * Algorithm 1, "Generate the clusters and pseudo-labels", for one class: normalise, divide, and give the clusters the
+ * names they had.
  *
  * @param embeddings of the class's training images, row-major
  * @param previous id of every image's sub-class before, in the same order
@@ -34,17 +43,16 @@ export const relabelClass = (
   embeddings: Float32Array,
   dimension: number,
   previous: ArrayLike<number>,
-  { normalisation, ...settings }: RelabelSettings,
+  divide: Divide,
+  { allowedClusters, normalisation, random }: RelabelSettings,
   highestId?: number,
 ): Result.Result<Relabelling, ClusteringError> => {
   const values = normalisation === "l2" ? normaliseRows(embeddings, dimension) : embeddings;
   return Result.map(Points.of(values, dimension), (points) => {
-    const { clusters, assignments, distances, dimension, candidates } = xMeans(points, settings);
+    const { clusters, assignments, distances } = divide(points, allowedClusters, random);
     return {
       ...matchClusters(previous, assignments, highestId),
       distances: clusters === 1 ? distances.fill(0) : distances,
-      dimension,
-      candidates,
     };
   });
 };

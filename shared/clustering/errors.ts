@@ -4,7 +4,7 @@ import { Data } from "effect";
 export type ClusteringReason =
   | { readonly _tag: "NotFinite"; readonly row: number }
   | { readonly _tag: "Shape"; readonly values: number; readonly dimension: number }
-  /** An image that X-Means needs has no row in the features. */
+  /** An image that is to be clustered has no row in the features. */
   | { readonly _tag: "MissingFeatures"; readonly class: string; readonly image: number }
   | { readonly _tag: "Classes"; readonly states: number; readonly falseNegatives: number };
 

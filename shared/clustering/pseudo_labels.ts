@@ -5,13 +5,10 @@ import { Result } from "effect";
 import { ClusteringError } from "./errors.ts";
 import { matchClusters } from "./matching.ts";
 import { selectRows } from "./points.ts";
-import { relabelClass } from "./relabel.ts";
+import { type Divide, relabelClass } from "./relabel.ts";
 
 export interface PseudoLabelInput {
-  readonly spec: Pick<
-    RunSpec,
-    "seed" | "minClusterSize" | "criterion" | "dimension" | "normalisation"
-  >;
+  readonly spec: Pick<RunSpec, "seed" | "normalisation">;
   readonly fold: number;
   /** The epoch whose embeddings these are. */
   readonly epoch: number;
@@ -35,11 +32,12 @@ export interface PseudoLabels {
 }
 
 /**
- * Algorithm 1, "Generate the clusters and pseudo-labels using X-Means", for each class in turn. A class that may have one
- * cluster only is whole: no features are needed for it. Fails when an embedding that is needed is missing or not finite.
+ * Algorithm 1, "Generate the clusters and pseudo-labels", for each class in turn, divided by `divide`. A class that may
+ * have one cluster only is whole: no features are needed for it. Fails when an embedding that is needed is missing or not finite.
  */
 export const generatePseudoLabels = (
   input: PseudoLabelInput,
+  divide: Divide,
   onClass: (done: number) => void = () => undefined,
 ): Result.Result<PseudoLabels, ClusteringError> =>
   Result.gen(function* () {
@@ -83,9 +81,10 @@ export const generatePseudoLabels = (
           yield* embeddingsOf(positions, state.name),
           features.dimension,
           former,
+          divide,
           {
-            ...spec,
             allowedClusters: state.allowedClusters,
+            normalisation: spec.normalisation,
             random: random(spec.seed, input.fold, input.epoch, index),
           },
           highestId,
