@@ -12,7 +12,7 @@ export const ManifestImage = z.object({
   side: z.number().int().min(1),
   /** 1 = grey, 3 = RGB, interleaved, 8 bit. */
   channels: z.union([z.literal(1), z.literal(3)]),
-  /** Index into `Manifest.shards`, and the first byte within the inflated shard. */
+  /** Index into `Manifest.shards`, and the first byte within the decompressed shard. */
   shard: z.number().int().min(0),
   offset: z.number().int().min(0),
 });
@@ -27,7 +27,7 @@ export const Manifest = z.object({
   name: Name,
   classes: z.array(z.string()).min(2),
   images: z.array(ManifestImage),
-  /** Deflated (zlib) concatenations of raw pixels. */
+  /** Compressed (Zstandard; in older manifests zlib) concatenations of raw pixels. */
   shards: z.array(BlobRef),
   rejected: z.array(Rejected),
 });

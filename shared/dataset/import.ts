@@ -40,7 +40,7 @@ const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
 
 /**
  * Imports a folder of class folders: decodes every image, pads it to a square with its border's median colour,
- * area-averages it to at most `maxSide`, and packs the pixels into deflated shards. Files and classes that can't be
+ * area-averages it to at most `maxSide`, and packs the pixels into compressed shards. Files and classes that can't be
  * used are listed in the manifest with reasons. The same folder gives the same manifest.
  */
 export const importFolder = (options: ImportOptions): Effect.Effect<Imported, DatasetError> =>
@@ -67,7 +67,7 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
       Stream.map(add),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
       Stream.filter((pixels) => pixels !== undefined),
-      // The next shard fills while this one is deflated.
+      // The next shard fills while this one is compressed.
       Stream.mapEffect((pixels) => writeShard(ask, outputFolder, pixels), { concurrency: 2 }),
       Stream.runCollect,
     );
@@ -90,7 +90,7 @@ const writeShard = (
   pixels: Uint8Array<ArrayBuffer>,
 ): Effect.Effect<{ ref: BlobRef; path: string }, DatasetError> =>
   Effect.gen(function* () {
-    const { bytes, sha256 } = yield* ask({ task: "deflate", pixels }, [pixels.buffer]);
+    const { bytes, sha256 } = yield* ask({ task: "compress", pixels }, [pixels.buffer]);
     const key = `sha256-${sha256}`;
     const path = join(folder, key);
     const write = Effect.tryPromise({

@@ -2,9 +2,9 @@ import type { Manifest, ManifestImage } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { inflateSync } from "node:zlib";
 import type { Images } from "./batch.ts";
 import { readImages, writeImages } from "./cache.ts";
+import { decompress } from "./compression.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
 import { areaSquare } from "./resample.ts";
@@ -53,7 +53,7 @@ const assemble = (
     for (const [index, image] of manifest.images.entries()) inShard[image.shard]?.push(index);
     for (const [shard, indices] of inShard.entries()) {
       if (indices.length === 0) continue;
-      const raw = yield* inflateShard(manifest, shard, shardFiles(shard));
+      const raw = yield* readShard(manifest, shard, shardFiles(shard));
       for (const index of indices) {
         pixels.set(resized(raw, manifest.images[index]!, side, channels), index * size);
       }
@@ -73,7 +73,7 @@ export const loadOriginals = (
     const wanted = [...indices].map((index) => ({ index, image: manifest.images[index]! }));
     const found = new Map<number, Original>();
     for (const shard of new Set(wanted.map(({ image }) => image.shard))) {
-      const raw = yield* inflateShard(manifest, shard, shardFiles(shard));
+      const raw = yield* readShard(manifest, shard, shardFiles(shard));
       for (const { index, image } of wanted) {
         if (image.shard !== shard) continue;
         const { side, channels } = image;
@@ -83,7 +83,7 @@ export const loadOriginals = (
     return found;
   });
 
-const inflateShard = (
+const readShard = (
   manifest: Manifest,
   shard: number,
   path: string,
@@ -108,8 +108,8 @@ const inflateShard = (
       return yield* corrupt("is not what was imported: its hash differs");
     }
     const raw = yield* Effect.try({
-      try: () => inflateSync(bytes),
-      catch: (cause) => corrupt(`can't be inflated: ${detailOf(cause)}`, cause),
+      try: () => decompress(bytes),
+      catch: (cause) => corrupt(`can't be decompressed: ${detailOf(cause)}`, cause),
     });
     if (raw.length < needed) return yield* corrupt("is shorter than its manifest says");
     return raw;

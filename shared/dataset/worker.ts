@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { constants, deflateSync } from "node:zlib";
 import type { Outcome } from "./assembly.ts";
+import { compress } from "./compression.ts";
 import { readImage } from "./read.ts";
-import type { Answers, Deflated, Request } from "./workers.ts";
+import type { Answers, Request, Shard } from "./workers.ts";
 
 /** The part of a worker's global scope that serving needs. */
 const scope = globalThis as unknown as {
@@ -10,11 +10,8 @@ const scope = globalThis as unknown as {
   postMessage(answer: Answers[Request["task"]], transfer: Transferable[]): void;
 };
 
-/** Deflates a shard. */
-const deflate = (pixels: Uint8Array): Deflated => {
-  // Runs catch padding and even backgrounds. Longer matches hardly occur in photographs: looking for them takes more
-  // time and, at fast levels, more space.
-  const bytes = new Uint8Array(deflateSync(pixels, { level: 1, strategy: constants.Z_RLE }));
+const shardOf = (pixels: Uint8Array): Shard => {
+  const bytes = compress(pixels);
   return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 };
 
@@ -36,9 +33,9 @@ const packed = (outcomes: readonly Outcome[]): { outcomes: Outcome[]; buffer: Ar
 };
 
 scope.onmessage = async ({ data: request }) => {
-  if (request.task === "deflate") {
-    const deflated = deflate(request.pixels);
-    return scope.postMessage(deflated, [deflated.bytes.buffer]);
+  if (request.task === "compress") {
+    const shard = shardOf(request.pixels);
+    return scope.postMessage(shard, [shard.bytes.buffer]);
   }
   const read = [];
   for (const candidate of request.candidates) {

@@ -2,7 +2,7 @@ import { Effect, Queue, type Scope } from "effect";
 import type { Outcome } from "./assembly.ts";
 import type { Candidate } from "./walk.ts";
 
-/** What a worker thread is asked to do: decoding and deflating would keep the main thread from everything else. */
+/** What a worker thread is asked to do: decoding and compressing would keep the main thread from everything else. */
 export type Request =
   | {
     readonly task: "read";
@@ -10,17 +10,17 @@ export type Request =
     readonly candidates: readonly Candidate[];
     readonly maxSide: number;
   }
-  | { readonly task: "deflate"; readonly pixels: Uint8Array<ArrayBuffer> };
+  | { readonly task: "compress"; readonly pixels: Uint8Array<ArrayBuffer> };
 
 /** A shard as it is stored. */
-export interface Deflated {
+export interface Shard {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sha256: string;
 }
 
 export interface Answers {
   readonly read: readonly Outcome[];
-  readonly deflate: Deflated;
+  readonly compress: Shard;
 }
 
 /** Asks whichever worker is free first. */
