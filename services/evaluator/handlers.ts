@@ -9,7 +9,7 @@ import {
   type RunProgress,
   subjects,
 } from "@subtaxa/contracts";
-import { datasetFiles } from "@subtaxa/dataset";
+import { runDataFiles } from "@subtaxa/model";
 import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
@@ -36,16 +36,14 @@ const classify = (
   step: RunProgress["step"],
 ) =>
   Effect.gen(function* () {
-    const { runId, spec, fold, epoch, state } = event;
+    const { runId, fold, epoch, state } = event;
     const checkpoint = part === "test" ? state.best?.checkpoint : state.checkpoint;
     const checkpointFile = yield* optionalFile(checkpoint ?? null);
     if (checkpointFile === null) return yield* unexpected(event);
     const outputFile = yield* scratchFile;
     yield* (yield* Evaluator).call("classify", {
-      spec,
-      fold,
+      ...(yield* runDataFiles(event)),
       part,
-      ...(yield* datasetFiles(spec.manifest)),
       checkpointFile,
       outputFile,
     }, { onProgress: yield* progressOf({ runId, fold, epoch, step }) });

@@ -24,11 +24,11 @@ const operations = {
   /** Writes the class probabilities of one part of the fold. */
   classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<void> => {
     const { spec, part, checkpointFile, outputFile } = input;
-    const { images, classOf, split } = await loadData(input);
+    const { inputs, classOf, split } = await loadData(input);
     const image = split[part];
     const checkpoint = readCheckpoint(checkpointFile, spec);
     const classes = spec.classes.length;
-    const probability = classify({ checkpoint, images, indices: image }, context);
+    const probability = classify({ checkpoint, inputs, indices: image }, context);
     const actual = Uint16Array.from(image, (index) => classOf[index]!);
     const predicted = Uint16Array.from(
       image,

@@ -1,9 +1,10 @@
-import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
-import { type Event, type Failure, following } from "@subtaxa/contracts";
-import { datasetFiles } from "@subtaxa/dataset";
+import { Blobs, type Bus, type BusError, KeyValue, type Outcome } from "@subtaxa/bus";
+import { BlobRef, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
+import { runDataFiles } from "@subtaxa/model";
 import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
+import { createHash } from "node:crypto";
 import type { ExtractorWork } from "./worker.ts";
 
 /** The thread that computes embeddings. */
@@ -15,24 +16,22 @@ export class Extractor
   );
 }
 
+type Handling = Effect.Effect<Outcome, Failure, Extractor | Bus | Blobs | KeyValue>;
+
 /**
  * Algorithm 1, "Extract features of the images in the training data", for the classes that may be split.
  * `adaptation.planned` → `features.extracted`.
  */
-export const extract = (event: Event): Effect.Effect<Outcome, Failure, Extractor | Bus | Blobs> =>
+const extractEmbeddings = (event: EventOf<"adaptation.planned">): Handling =>
   Effect.scoped(Effect.gen(function* () {
-    if (event.type !== "adaptation.planned") return yield* unexpected(event);
     const blobs = yield* Blobs;
     const worker = yield* Extractor;
     const { runId, spec, fold, epoch, state, classes } = event;
     const outputFile = yield* scratchFile;
-    const checkpointFile = yield* optionalFile(state.checkpoint);
-    if (!checkpointFile) return yield* unexpected(event);
     yield* worker.call("embed", {
-      spec,
-      fold,
-      ...(yield* datasetFiles(spec.manifest)),
-      checkpointFile,
+      ...(yield* runDataFiles(event)),
+      checkpointFile: yield* optionalFile(state.checkpoint),
+      pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
       classes,
       outputFile,
     }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "extract", splitting: classes }) });
@@ -45,3 +44,65 @@ export const extract = (event: Event): Effect.Effect<Outcome, Failure, Extractor
     };
     return { events: [extracted] };
   }));
+
+/** Where the features of a frozen backbone are noted, for the other folds and runs on the same images. */
+const noteOf = (...parts: readonly (string | number)[]): string =>
+  `backbone.${createHash("sha256").update(parts.join("/")).digest("hex")}`;
+
+/** The features that were noted, if they can still be read. */
+const noted = (note: string): Effect.Effect<BlobRef | null, BusError, Blobs | KeyValue> =>
+  Effect.gen(function* () {
+    const text = yield* (yield* KeyValue).get(note);
+    if (text === null) return null;
+    const ref = BlobRef.parse(JSON.parse(text));
+    const blobs = yield* Blobs;
+    return yield* blobs.file(ref).pipe(
+      Effect.as(ref),
+      Effect.catch((cause) =>
+        cause.retryable
+          ? Effect.fail(cause)
+          : Effect.as(Effect.flatMap(KeyValue, (kv) => kv.remove(note)), null)
+      ),
+    );
+  });
+
+/**
+ * `freeze: "backbone"`: what the pretrained network makes of every image, once and for all folds and runs.
+ * `run.requested` → `backbone.extracted`.
+ */
+const extractBackbone = (event: EventOf<"run.requested">): Handling =>
+  Effect.scoped(Effect.gen(function* () {
+    const { runId, spec, fold, epoch, state } = event;
+    if (spec.pretrained === null) return yield* unexpected(event);
+    const blobs = yield* Blobs;
+    const note = noteOf(spec.manifest.sha256, spec.pretrained.sha256, spec.imageSize);
+    let frozen = yield* noted(note);
+    if (frozen === null) {
+      const outputFile = yield* scratchFile;
+      yield* (yield* Extractor).call("backbone", {
+        ...(yield* runDataFiles(event)),
+        pretrainedFile: yield* blobs.file(spec.pretrained),
+        outputFile,
+      }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "backbone" }) });
+      frozen = yield* blobs.putFile(outputFile);
+      yield* (yield* KeyValue).claim(note, JSON.stringify(frozen));
+    }
+    const extracted: Event = {
+      ...following(event),
+      type: "backbone.extracted",
+      at: yield* timestamp,
+      state: { ...state, frozen },
+    };
+    return { events: [extracted] };
+  }));
+
+export const extract = (event: Event): Handling => {
+  switch (event.type) {
+    case "run.requested":
+      return extractBackbone(event);
+    case "adaptation.planned":
+      return extractEmbeddings(event);
+    default:
+      return unexpected(event);
+  }
+};

@@ -1,13 +1,15 @@
+import { KeyValue } from "@subtaxa/bus";
 import { subjects } from "@subtaxa/contracts";
 import { runService } from "@subtaxa/service";
+import { Layer } from "effect";
 import { extract, Extractor } from "./handlers.ts";
 
 runService({
   name: "extractor",
-  layer: Extractor.layer,
+  layer: Layer.merge(Extractor.layer, KeyValue.layer("subtaxa-backbones")),
   consumers: [{
     durable: "extractor",
-    filters: [subjects.of("adaptation.planned", "extract")],
+    filters: [subjects.of("run.requested", "extract"), subjects.of("adaptation.planned", "extract")],
     handler: extract,
   }],
 });

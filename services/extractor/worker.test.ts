@@ -14,7 +14,7 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   await Deno.writeFile(checkpointFile, encodeCheckpoint(untrainedCheckpoint(input)));
   const outputFile = join(folder, "features");
   const embedded = (worker: TensorWorker<ExtractorWork>, classes: readonly string[]) =>
-    worker.call("embed", { ...input, checkpointFile, classes, outputFile }).pipe(
+    worker.call("embed", { ...input, checkpointFile, pretrainedFile: null, classes, outputFile }).pipe(
       Effect.flatMap(() => Effect.promise(() => Deno.readFile(outputFile))),
       Effect.map(decodeFeatures),
     );

@@ -1,11 +1,29 @@
 import { encodeFeatures } from "@subtaxa/contracts";
-import { type BatchProgress, embed, readCheckpoint, type RunDataInput, runDataLoader } from "@subtaxa/model";
+import {
+  backboneFeatures,
+  type BatchProgress,
+  embed,
+  firstCheckpoint,
+  isFeatures,
+  readCheckpoint,
+  readPretrainedOf,
+  type RunDataInput,
+  runDataLoader,
+} from "@subtaxa/model";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
 
 export interface EmbedInput extends RunDataInput {
-  readonly checkpointFile: string;
+  /** Null before the first epoch: the network as it starts. */
+  readonly checkpointFile: string | null;
+  readonly pretrainedFile: string | null;
   /** Names of the classes whose training images are wanted. */
   readonly classes: readonly string[];
+  /** Gets the `features` artifact. */
+  readonly outputFile: string;
+}
+
+export interface BackboneInput extends RunDataInput {
+  readonly pretrainedFile: string;
   /** Gets the `features` artifact. */
   readonly outputFile: string;
 }
@@ -15,13 +33,28 @@ const loadData = runDataLoader();
 const operations = {
   /** Writes the embeddings of the fold's training images of some classes, not augmented; no class, an empty table. */
   embed: async (input: EmbedInput, context: WorkContext<BatchProgress>): Promise<void> => {
-    const { spec, checkpointFile, classes, outputFile } = input;
-    const { images, classOf, split } = await loadData(input);
-    const checkpoint = readCheckpoint(checkpointFile, spec);
+    const { spec, fold, checkpointFile, pretrainedFile, classes, outputFile } = input;
+    const { inputs, classOf, split } = await loadData(input);
+    const checkpoint = checkpointFile === null
+      ? firstCheckpoint(spec, fold, pretrainedFile)
+      : readCheckpoint(checkpointFile, spec);
     const wanted = new Set(classes.map((name) => spec.classes.indexOf(name)));
     const image = split.train.filter((index) => wanted.has(classOf[index]!));
-    const values = embed({ checkpoint, images, indices: image }, context);
+    const values = embed({ checkpoint, inputs, indices: image }, context);
     await Deno.writeFile(outputFile, encodeFeatures({ image, values, dimension: checkpoint.head.width }));
+  },
+
+  /** Writes what the pretrained backbone makes of every image of the dataset. */
+  backbone: async (input: BackboneInput, context: WorkContext<BatchProgress>): Promise<void> => {
+    const { spec, pretrainedFile, outputFile } = input;
+    const { inputs } = await loadData(input);
+    if (isFeatures(inputs)) throw new Error("the backbone takes images, not features");
+    const values = backboneFeatures(readPretrainedOf(spec, pretrainedFile), inputs, context);
+    const image = Uint32Array.from({ length: inputs.count }, (_, i) => i);
+    await Deno.writeFile(
+      outputFile,
+      encodeFeatures({ image, values, dimension: values.length / inputs.count }),
+    );
   },
 };
 

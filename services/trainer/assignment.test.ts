@@ -1,4 +1,4 @@
-import type { Labels } from "@subtaxa/contracts";
+import type { Labels, Method } from "@subtaxa/contracts";
 import { expect } from "expect";
 import { assignmentOf } from "./assignment.ts";
 import { TrainingError } from "./error.ts";
@@ -14,12 +14,26 @@ const labels: Labels = {
   highestIds: [0, 3],
 };
 
+const settings = (method: Method) => ({ classes: ["a", "b"], method });
+const whole = [{ class: 0, id: 0, from: 0 }, { class: 1, id: 0, from: 0 }];
+
 Deno.test("each training image gets the head row of its sub-class, or of its class", () => {
-  expect([...assignmentOf(labels, training, classOf, 2).rows]).toEqual([0, 1, 2]);
-  expect(assignmentOf(labels, training, classOf, 2).subclasses).toBe(labels.subclasses);
-  const whole = assignmentOf(null, training, classOf, 2);
-  expect([...whole.rows]).toEqual([0, 1, 1]);
-  expect(whole.subclasses).toEqual([{ class: 0, id: 0, from: 0 }, { class: 1, id: 0, from: 0 }]);
+  const divided = assignmentOf(labels, training, classOf, settings("clustering"));
+  expect(divided.rows).toBe(labels.subclasses);
+  expect([[...divided.row], [...divided.subclass], divided.subclasses]).toEqual([[0, 1, 2], [0, 1, 2], 3]);
+  const undivided = assignmentOf(null, training, classOf, settings("clustering"));
+  expect(undivided.rows).toEqual(whole);
+  expect([[...undivided.row], [...undivided.subclass], undivided.subclasses]).toEqual([
+    [0, 1, 1],
+    [0, 1, 1],
+    2,
+  ]);
+});
+
+Deno.test("with GS-TRS the head tells classes apart, and the sub-classes remain for the triplets", () => {
+  const { rows, row, subclass, subclasses } = assignmentOf(labels, training, classOf, settings("gs-trs"));
+  expect(rows).toEqual(whole);
+  expect([[...row], [...subclass], subclasses]).toEqual([[0, 1, 1], [0, 1, 2], 3]);
 });
 
 Deno.test("labels of other images are a typed error that says which", () => {
@@ -33,7 +47,7 @@ Deno.test("labels of other images are a typed error that says which", () => {
     [{ ...labels, cluster: Uint16Array.of(3, 0, 2) }, training, /image 2 is in sub-class 2 of class 1/],
   ];
   for (const [table, images, message] of cases) {
-    expect(() => assignmentOf(table, images, classOf, 2)).toThrow(TrainingError);
-    expect(() => assignmentOf(table, images, classOf, 2)).toThrow(message);
+    expect(() => assignmentOf(table, images, classOf, settings("clustering"))).toThrow(TrainingError);
+    expect(() => assignmentOf(table, images, classOf, settings("clustering"))).toThrow(message);
   }
 });

@@ -1,10 +1,11 @@
-import { type Labels, RunSpec } from "@subtaxa/contracts";
+import { type Labels, RunRequest, type RunSpec, specOf } from "@subtaxa/contracts";
 import {
   type BatchProgress,
   type Checkpoint,
   classify,
   decodeCheckpoint,
   encodeCheckpoint,
+  firstCheckpoint,
   type RunData,
 } from "@subtaxa/model";
 import { stripes } from "@subtaxa/model/testing";
@@ -20,18 +21,14 @@ const data = (): RunData => {
   const indices = Uint32Array.from({ length: COUNT }, (_, i) => i);
   const [train, test] = [indices.subarray(0, TRAINING), indices.subarray(TRAINING)];
   return {
-    images: { pixels, side: SIDE, channels: 1, count: COUNT },
+    inputs: { pixels, side: SIDE, channels: 1, count: COUNT },
     classOf,
     split: { train, validation: test, test },
   };
 };
 
 const spec = (changes: Partial<RunSpec> = {}): RunSpec => ({
-  ...RunSpec.parse({
-    dataset: "stripes",
-    method: "clustering+triplet",
-    imageSize: SIDE,
-    batchSize: 16,
+  ...specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16 }), {
     classes: ["lying", "standing"],
     manifest: { key: "m", sha256: "0".repeat(64), bytes: 1 },
   }),
@@ -44,7 +41,7 @@ const input = (changes: Partial<EpochInput> = {}): EpochInput => ({
   fold: 0,
   epoch: 1,
   data: data(),
-  checkpoint: null,
+  start: firstCheckpoint(spec(), 0, null),
   labels: null,
   ...changes,
 });
@@ -59,7 +56,7 @@ const run = (
   let checkpoint: Checkpoint | null = null;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     const result = trainEpoch(
-      input({ ...change, epoch, checkpoint: checkpoint && between(checkpoint) }),
+      input({ ...change, epoch, ...(checkpoint && { start: between(checkpoint) }) }),
       quiet,
     );
     checkpoint = result.checkpoint;
@@ -68,8 +65,8 @@ const run = (
   return { checkpoint: checkpoint!, history };
 };
 
-const accuracy = (checkpoint: Checkpoint, { images, classOf, split }: RunData) => {
-  const probability = classify({ checkpoint, images, indices: split.test }, quiet);
+const accuracy = (checkpoint: Checkpoint, { inputs, classOf, split }: RunData) => {
+  const probability = classify({ checkpoint, inputs, indices: split.test }, quiet);
   return split.test.filter((image, n) =>
     Number(probability[2 * n + 1]! > probability[2 * n]!) === classOf[image]
   ).length /
@@ -146,7 +143,7 @@ const split = ({ split: { train }, classOf }: RunData, ids: readonly [number, nu
 Deno.test("a split class trains on with a row per sub-class, and back", () => {
   const before = run(2);
   const labels = split(data(), [0, 5]);
-  const divided = trainEpoch(input({ epoch: 3, checkpoint: before.checkpoint, labels }), quiet);
+  const divided = trainEpoch(input({ epoch: 3, start: before.checkpoint, labels }), quiet);
   expect(divided.training.subclasses).toBe(3);
   expect(divided.checkpoint.head.rows).toEqual([{ class: 0, id: 0 }, { class: 1, id: 0 }, {
     class: 1,
@@ -160,7 +157,7 @@ Deno.test("a split class trains on with a row per sub-class, and back", () => {
     cluster: labels.cluster.map(() => 0),
     subclasses: labels.subclasses.slice(0, 2),
   };
-  const whole = trainEpoch(input({ epoch: 4, checkpoint: divided.checkpoint, labels: merged }), quiet);
+  const whole = trainEpoch(input({ epoch: 4, start: divided.checkpoint, labels: merged }), quiet);
   expect(whole.checkpoint.head.rows).toEqual([{ class: 0, id: 0 }, { class: 1, id: 0 }]);
   expect(whole.training.crossEntropy).toBeLessThan(before.history[0]!.crossEntropy);
 });

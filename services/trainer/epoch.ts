@@ -5,17 +5,17 @@ import {
   type BatchProgress,
   type Checkpoint,
   followLabels,
-  imageTensor,
-  newCheckpoint,
+  inputTensor,
   type RunData,
   stopwatch,
 } from "@subtaxa/model";
-import { random } from "@subtaxa/random";
+import { type Random, random } from "@subtaxa/random";
 import { tf, type WorkContext } from "@subtaxa/tensorflow";
-import { assignmentOf } from "./assignment.ts";
+import { type Assignment, assignmentOf } from "./assignment.ts";
 import { TrainingError } from "./error.ts";
-import { shuffledBatches } from "./sampler.ts";
-import { type BatchLosses, Trainee } from "./trainee.ts";
+import { groupSensitiveTriplets, tripletLoss } from "./losses.ts";
+import { groupedBatches, shuffledBatches } from "./sampler.ts";
+import { type BatchLosses, Trainee, type TripletLoss } from "./trainee.ts";
 
 export interface EpochInput {
   readonly spec: RunSpec;
@@ -23,8 +23,8 @@ export interface EpochInput {
   /** From 1. */
   readonly epoch: number;
   readonly data: RunData;
-  /** As the previous epoch left it; null before the first. */
-  readonly checkpoint: Checkpoint | null;
+  /** As the previous epoch left it, or as a new model begins. */
+  readonly start: Checkpoint;
   /** The pseudo-labels in force; null while every class is whole. */
   readonly labels: Labels | null;
 }
@@ -39,13 +39,13 @@ const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measur
 
 /**
  * One epoch of the paper's Algorithm 1, "Train the encoder network", in its order: the head takes the shape of the
- * pseudo-labels; Adam steps over shuffled batches with cross-entropy over the sub-classes, plus the triplet loss where the
- * method has it; then the batch statistics of the final weights are measured. What it does depends on its input alone.
+ * pseudo-labels; Adam steps over batches with cross-entropy over the sub-classes, plus the triplet loss where the method has
+ * it; then the batch statistics of the final weights are measured. What it does depends on its input alone.
  *
  * Throws `TrainingError`: `Diverged` on a loss that is not finite, `Cancelled` within one batch of being cancelled.
  */
 export const trainEpoch = (
-  { spec, fold, epoch, data, checkpoint, labels }: EpochInput,
+  { spec, fold, epoch, data, start, labels }: EpochInput,
   { cancelled, progress }: WorkContext<BatchProgress>,
 ): { readonly checkpoint: Checkpoint; readonly training: TrainingSummary } => {
   const started = performance.now();
@@ -53,25 +53,22 @@ export const trainEpoch = (
   const stopIfCancelled = () => {
     if (cancelled()) throw TrainingError.cancelled();
   };
-  const { images, classOf, split: { train } } = data;
-  const { subclasses, rows } = assignmentOf(labels, train, classOf, spec.classes.length);
+  const { inputs, classOf, split: { train } } = data;
+  const assignment = assignmentOf(labels, train, classOf, spec);
 
-  const before = checkpoint ?? newCheckpoint({ ...spec, fold });
-  const head = followLabels(before.head, subclasses, { random: stream("headNoise") });
-  const triplets = usesTriplets(spec.method);
-  const trainee = new Trainee({ ...before, head, epoch }, {
-    learningRate: spec.learningRate,
-    ...(triplets ? { margin: spec.margin } : {}),
-  });
+  const head = followLabels(start.head, assignment.rows, { random: stream("headNoise") });
+  const triplets = tripletLossOf(spec);
+  const trainee = new Trainee({ ...start, head, epoch }, triplets);
   try {
     const augmentation: Augmentation = { augment: spec.augmentation, random: stream("augmentation") };
-    const batches = shuffledBatches(train.length, spec.batchSize, stream("order"));
+    const batches = batchesOf(spec, assignment, stream("order"));
     const measure = stopwatch(train.length, batches.length);
     const means = new RunningMeans();
     for (const [b, positions] of batches.entries()) {
       stopIfCancelled();
-      const losses = trainBatch(trainee, data, before, positions, rows, augmentation);
-      if (!Number.isFinite(losses.loss)) throw TrainingError.diverged(epoch, b + 1, spec.learningRate);
+      const rate = learningRateAt(spec, epoch - 1 + b / batches.length);
+      const losses = trainBatch(trainee, data, start, positions, assignment, augmentation, rate);
+      if (!Number.isFinite(losses.loss)) throw TrainingError.diverged(epoch, b + 1, rate);
       means.add(losses, positions.length);
       progress({ ...measure(b + 1, means.images), loss: means.of("loss") });
     }
@@ -80,7 +77,7 @@ export const trainEpoch = (
     const measured = trainee.measure(function* () {
       for (let from = 0; from < sample.length; from += spec.batchSize) {
         stopIfCancelled();
-        yield imageTensor(images, sample.subarray(from, from + spec.batchSize), before.preprocessing);
+        yield inputTensor(inputs, sample.subarray(from, from + spec.batchSize), start.preprocessing);
       }
     }());
     const finite = [...measured.values()].every(({ values }) => values.every(Number.isFinite));
@@ -101,7 +98,7 @@ export const trainEpoch = (
           : {}),
         images: means.images,
         seconds: (performance.now() - started) / 1000,
-        subclasses: subclasses.length,
+        subclasses: assignment.subclasses,
       },
     };
   } finally {
@@ -109,21 +106,48 @@ export const trainEpoch = (
   }
 };
 
+/** The triplet loss of the run's method, if it has one. */
+const tripletLossOf = (spec: RunSpec): TripletLoss | undefined => {
+  if (!usesTriplets(spec.method)) return undefined;
+  return spec.method === "gs-trs"
+    ? (embeddings, { rows, subclasses }) => groupSensitiveTriplets(embeddings, rows, subclasses, spec.margin)
+    : (embeddings, { subclasses }) => tripletLoss(embeddings, subclasses, spec);
+};
+
+const batchesOf = (
+  { sampling, batchSize, imagesPerClass }: RunSpec,
+  { row, subclass }: Assignment,
+  random: Random,
+): Uint32Array[] =>
+  sampling === "grouped"
+    ? groupedBatches(subclass, batchSize, imagesPerClass, random)
+    : shuffledBatches(row.length, batchSize, random);
+
+/** The learning rate after so many epochs, a fraction in the middle of one. */
+export const learningRateAt = (
+  { learningRate, schedule, epochs }: Pick<RunSpec, "learningRate" | "schedule" | "epochs">,
+  done: number,
+): number =>
+  schedule === "cosine" ? learningRate * (1 + Math.cos(Math.PI * done / epochs)) / 2 : learningRate;
+
 /** One step on the training images at `positions`. */
 const trainBatch = (
   trainee: Trainee,
-  { images, split: { train } }: RunData,
+  { inputs, split: { train } }: RunData,
   { preprocessing }: Checkpoint,
   positions: Uint32Array,
-  rows: Int32Array,
+  { row, subclass }: Assignment,
   augmentation: Augmentation,
+  learningRate: number,
 ): BatchLosses => {
-  const x = imageTensor(images, positions.map((position) => train[position]!), preprocessing, augmentation);
-  const y = tf.tensor1d(Int32Array.from(positions, (position) => rows[position]!), "int32");
+  const of = (labels: Int32Array) =>
+    tf.tensor1d(Int32Array.from(positions, (position) => labels[position]!), "int32");
+  const x = inputTensor(inputs, positions.map((position) => train[position]!), preprocessing, augmentation);
+  const labels = { rows: of(row), subclasses: of(subclass) };
   try {
-    return trainee.step(x, y);
+    return trainee.step(x, labels, learningRate);
   } finally {
-    tf.dispose([x, y]);
+    tf.dispose([x, labels.rows, labels.subclasses]);
   }
 };
 

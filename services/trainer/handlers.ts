@@ -1,6 +1,6 @@
 import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
 import { type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
-import { datasetFiles } from "@subtaxa/dataset";
+import { runDataFiles } from "@subtaxa/model";
 import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
@@ -16,7 +16,7 @@ export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>
 
 /**
  * Algorithm 1, "Train the encoder network": one epoch on the pseudo-labels in force.
- * `run.requested`, `dataset.relabelled` or `epoch.validated` → `epoch.trained`.
+ * `run.requested`, `backbone.extracted`, `dataset.relabelled` or `epoch.validated` → `epoch.trained`.
  */
 export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | Bus | Blobs> =>
   Effect.scoped(Effect.gen(function* () {
@@ -27,10 +27,9 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
     const epoch = event.epoch + 1;
     const outputFile = yield* scratchFile;
     const training = yield* worker.call("train", {
-      spec,
-      fold,
+      ...(yield* runDataFiles(event)),
       epoch,
-      ...(yield* datasetFiles(spec.manifest)),
+      pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
       checkpointFile: yield* optionalFile(state.checkpoint),
       labelsFile: yield* optionalFile(state.labels),
       outputFile,

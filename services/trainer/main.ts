@@ -9,6 +9,7 @@ runService({
     durable: "trainer",
     filters: [
       subjects.of("run.requested", "train"),
+      subjects.of("backbone.extracted", "train"),
       subjects.of("dataset.relabelled", "train"),
       subjects.of("epoch.validated", "train"),
     ],

@@ -1,6 +1,7 @@
-import type { Scalar, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import {
   type Checkpoint,
+  type Frozen,
   type Head,
   Layers,
   measuring,
@@ -9,13 +10,17 @@ import {
   training,
 } from "@subtaxa/model";
 import { FusedAdam, tf } from "@subtaxa/tensorflow";
-import { batchHardTriplets, crossEntropy } from "./losses.ts";
+import { crossEntropy } from "./losses.ts";
 import { ADAM, type RowVariable, rowVariable, stepRows } from "./optimizer.ts";
 
-export interface TraineeOptions {
-  readonly learningRate: number;
-  /** α of the triplet loss; absent: cross-entropy alone. */
-  readonly margin?: number;
+/** Triplet loss of a batch, as the losses give it: five numbers, of which the first has a gradient. */
+export type TripletLoss = (embeddings: Tensor2D, labels: BatchLabels) => Tensor1D;
+
+export interface BatchLabels {
+  /** Row of the head for each image, int32. */
+  readonly rows: Tensor1D;
+  /** Sub-class of each image, int32; the same as `rows` unless the head tells only whole classes apart. */
+  readonly subclasses: Tensor1D;
 }
 
 /** What one batch gave. */
@@ -31,28 +36,37 @@ export interface BatchLosses {
   readonly negativeDistance: number;
 }
 
+const upload = (weights: Checkpoint["frozen"]): ReadonlyMap<string, Tensor> =>
+  new Map([...weights].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]));
+
+const frozenStatistics = ({ frozen, statistics }: Checkpoint): Checkpoint["statistics"] =>
+  new Map([...statistics].filter(([name]) => frozen.has(name.replace(/moving_\w+$/, "gamma"))));
+
 /** A model in training: network, head and optimizer in TensorFlow's memory, from one checkpoint to the next. */
 export class Trainee {
   readonly #start: Checkpoint;
-  readonly #options: TraineeOptions;
+  readonly #triplets: TripletLoss | undefined;
   readonly #variables: ReadonlyMap<string, Variable>;
+  readonly #frozen: Frozen;
   readonly #layers: Layers;
   readonly #adam: FusedAdam;
   readonly #kernel: RowVariable;
   readonly #bias: RowVariable;
   readonly #headSteps: Int32Array;
 
-  constructor(start: Checkpoint, options: TraineeOptions) {
+  /** `triplets` absent: cross-entropy alone. */
+  constructor(start: Checkpoint, triplets?: TripletLoss) {
     const { parameters, head, steps } = start;
     this.#start = start;
-    this.#options = options;
+    this.#triplets = triplets;
     this.#variables = new Map(
       [...parameters].map(([name, { shape, value }]) =>
         [name, tf.tidy(() => tf.variable(tf.tensor(value, [...shape]), true, name))] as const
       ),
     );
-    this.#layers = new Layers(training(this.#variables));
-    this.#adam = new FusedAdam({ learningRate: options.learningRate, ...ADAM });
+    this.#frozen = { parameters: upload(start.frozen), statistics: upload(frozenStatistics(start)) };
+    this.#layers = new Layers(training(this.#variables, this.#frozen), start.convention);
+    this.#adam = new FusedAdam(ADAM);
     tf.tidy(() => {
       const moments = [...parameters].map(([name, { shape, first, second }]) =>
         [name, { first: tf.tensor(first, [...shape]), second: tf.tensor(second, [...shape]) }] as const
@@ -64,27 +78,26 @@ export class Trainee {
     this.#headSteps = head.steps.slice();
   }
 
-  /** One step on a batch: preprocessed images N × side × side × 3, head row of each image. Takes neither over. */
-  step(images: Tensor4D, rows: Tensor1D): BatchLosses {
-    const { learningRate, margin } = this.#options;
+  /** One step on a batch: what the network takes of N images, and their labels. Takes neither over. */
+  step(input: Tensor4D | Tensor2D, labels: BatchLabels, learningRate: number): BatchLosses {
     const network = networks[this.#start.backbone];
     const variables = [...this.#variables.values()];
     const [kernel, bias] = [this.#kernel.variable, this.#bias.variable];
     const values = tf.tidy(() => {
       let parts: Tensor1D | undefined;
       const { grads } = tf.variableGrads(() => {
-        const embeddings = network.forward(this.#layers, images);
+        const embeddings = network.forward(this.#layers, input);
         const logits = tf.add<Tensor2D>(tf.matMul(embeddings, kernel as Tensor2D, false, true), bias);
-        const entropy = crossEntropy(logits, rows);
-        if (margin === undefined) {
+        const entropy = crossEntropy(logits, labels.rows);
+        if (this.#triplets === undefined) {
           parts = tf.keep(entropy.as1D());
           return entropy;
         }
-        const triplets = batchHardTriplets(embeddings, rows, margin);
+        const triplets = this.#triplets(embeddings, labels);
         parts = tf.keep(tf.concat([entropy.as1D(), triplets]));
         return tf.add<Scalar>(entropy, tf.slice1d(triplets, 0, 1).asScalar());
       }, [...variables, kernel, bias]);
-      this.#adam.apply(variables, grads);
+      this.#adam.apply(variables, grads, learningRate);
       this.#headSteps.forEach((_, row) => this.#headSteps[row]! += 1);
       stepRows(this.#kernel, grads[kernel.name]!, learningRate, this.#headSteps);
       stepRows(this.#bias, grads[bias.name]!, learningRate, this.#headSteps);
@@ -112,17 +125,17 @@ export class Trainee {
   }
 
   /**
-   * The statistics of every batch normalisation with the present weights, over batches of preprocessed images, which it
-   * disposes.
+   * The statistics of every batch normalisation with the present weights, over batches of what the network takes, which it
+   * disposes. Those of frozen layers stay.
    */
-  measure(batches: Iterable<Tensor4D>): Checkpoint["statistics"] {
-    const { scope, statistics } = measuring(this.#variables);
-    const layers = new Layers(scope);
-    for (const images of batches) {
-      tf.tidy(() => void networks[this.#start.backbone].forward(layers, images));
-      images.dispose();
+  measure(batches: Iterable<Tensor4D | Tensor2D>): Checkpoint["statistics"] {
+    const { scope, statistics } = measuring(this.#variables, this.#frozen);
+    const layers = new Layers(scope, this.#start.convention);
+    for (const input of batches) {
+      tf.tidy(() => void networks[this.#start.backbone].forward(layers, input));
+      input.dispose();
     }
-    return statistics();
+    return new Map([...frozenStatistics(this.#start), ...statistics()]);
   }
 
   /** Everything as plain arrays. */
@@ -157,6 +170,7 @@ export class Trainee {
   dispose(): void {
     this.#adam.dispose();
     for (const variable of this.#variables.values()) variable.dispose();
+    tf.dispose([...this.#frozen.parameters.values(), ...this.#frozen.statistics.values()]);
     for (const { variable, first, second } of [this.#kernel, this.#bias]) {
       tf.dispose([variable, first, second]);
     }

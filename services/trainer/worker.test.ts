@@ -40,10 +40,11 @@ Deno.test("the worker trains epoch after epoch, warm or cold, from and to files"
         ...input,
         epoch: 1,
         checkpointFile: null,
+        pretrainedFile: null,
         labelsFile: null,
         outputFile: first!,
       }, { onProgress: ({ done: batches }) => void done.push(batches) });
-      const next = { ...input, epoch: 2, checkpointFile: first!, labelsFile: null };
+      const next = { ...input, epoch: 2, checkpointFile: first!, pretrainedFile: null, labelsFile: null };
       const warm = yield* worker.call("train", { ...next, outputFile: second! });
       // The worker now holds epoch 2: epoch 1 has to be loaded.
       const cold = yield* worker.call("train", { ...next, outputFile: again! });
@@ -68,7 +69,15 @@ Deno.test("an interrupted epoch stops early and leaves no checkpoint", async () 
       const fiber = yield* Effect.forkChild(
         worker.call(
           "train",
-          { ...input, spec, epoch: 1, checkpointFile: null, labelsFile: null, outputFile },
+          {
+            ...input,
+            spec,
+            epoch: 1,
+            checkpointFile: null,
+            pretrainedFile: null,
+            labelsFile: null,
+            outputFile,
+          },
           {
             onProgress: () => begun.resolve(),
           },
@@ -89,6 +98,7 @@ Deno.test("a manifest that is none arrives as a typed error", async () => {
       manifestFile: input.shardFiles[0]!,
       epoch: 1,
       checkpointFile: null,
+      pretrainedFile: null,
       labelsFile: null,
       outputFile: join(folder, "1"),
     }))
@@ -100,7 +110,14 @@ Deno.test("a checkpoint of another run arrives as a typed error", async () => {
   const exit = await withWorker((worker, input, folder) =>
     Effect.gen(function* () {
       const outputFile = join(folder, "1");
-      yield* worker.call("train", { ...input, epoch: 1, checkpointFile: null, labelsFile: null, outputFile });
+      yield* worker.call("train", {
+        ...input,
+        epoch: 1,
+        checkpointFile: null,
+        pretrainedFile: null,
+        labelsFile: null,
+        outputFile,
+      });
       const spec = { ...input.spec, classes: ["standing", "lying"] };
       return yield* Effect.flip(
         worker.call("train", {
@@ -108,6 +125,7 @@ Deno.test("a checkpoint of another run arrives as a typed error", async () => {
           spec,
           epoch: 2,
           checkpointFile: outputFile,
+          pretrainedFile: null,
           labelsFile: null,
           outputFile,
         }),

@@ -4,6 +4,7 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  firstCheckpoint,
   requireSameRun,
   type RunDataInput,
   runDataLoader,
@@ -15,7 +16,9 @@ import { trainEpoch, type TrainingSummary } from "./epoch.ts";
 export interface TrainInput extends RunDataInput {
   /** The epoch to train, from 1. */
   readonly epoch: number;
+  /** As the previous epoch left it; null before the first, where the network starts from `pretrainedFile`, if there is one. */
   readonly checkpointFile: string | null;
+  readonly pretrainedFile: string | null;
   readonly labelsFile: string | null;
   /** Gets the new checkpoint. */
   readonly outputFile: string;
@@ -35,13 +38,15 @@ const checkpointAt = async (file: string): Promise<Checkpoint> => {
 const operations = {
   /** Trains one epoch and writes the checkpoint that it ends with. */
   train: async (input: TrainInput, context: WorkContext<BatchProgress>): Promise<TrainingSummary> => {
-    const { spec, fold, epoch, checkpointFile, labelsFile, outputFile } = input;
+    const { spec, fold, epoch, checkpointFile, pretrainedFile, labelsFile, outputFile } = input;
     const data = await loadData(input);
-    const start = checkpointFile === null ? null : await checkpointAt(checkpointFile);
-    if (start && checkpointFile !== null) requireSameRun(start, spec, checkpointFile);
+    const start = checkpointFile === null
+      ? firstCheckpoint(spec, fold, pretrainedFile)
+      : await checkpointAt(checkpointFile);
+    if (checkpointFile !== null) requireSameRun(start, spec, checkpointFile);
     const labels = labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile));
     const { checkpoint, training } = trainEpoch(
-      { spec, fold, epoch, data, checkpoint: start, labels },
+      { spec, fold, epoch, data, start, labels },
       context,
     );
     const bytes = encodeCheckpoint(checkpoint);

@@ -1,4 +1,4 @@
-import { RunSpec } from "@subtaxa/contracts";
+import { RunRequest, specOf } from "@subtaxa/contracts";
 import { expect } from "expect";
 import {
   type Checkpoint,
@@ -72,7 +72,7 @@ Deno.test("a damaged checkpoint is a typed error that names what is wrong", asyn
 
 Deno.test("a checkpoint of another run is refused, with what differs", () => {
   const manifest = { key: "m", sha256: "0".repeat(64), bytes: 1 };
-  const spec = RunSpec.parse({ dataset: "d", imageSize: 16, classes: ["a", "b"], manifest });
+  const spec = specOf(RunRequest.parse({ dataset: "d", imageSize: 16 }), { classes: ["a", "b"], manifest });
   requireSameRun(checkpoint(), spec, "c");
   expect(() => requireSameRun(checkpoint(), { ...spec, imageSize: 64 }, "c")).toThrow(
     /imageSize is 16, the run's 64/,

@@ -1,7 +1,8 @@
-import { Backbone, type RunSpec } from "@subtaxa/contracts";
+import { Backbone, Freeze, type RunSpec } from "@subtaxa/contracts";
 import { z } from "zod";
 import { ModelError } from "./error.ts";
 import type { Head, Trained } from "./head.ts";
+import { Convention } from "./layers.ts";
 import { Preprocessing } from "./preprocessing.ts";
 import { readSafetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 
@@ -18,13 +19,19 @@ export interface Checkpoint {
   /** The original classes; head rows refer to them by index. */
   readonly classes: readonly string[];
   readonly preprocessing: Preprocessing;
+  readonly convention: Convention;
+  /** What is not trained: with `backbone`, all but embedding and head, and of that nothing is in here. */
+  readonly freeze: Freeze;
   readonly seed: number;
   /** Finished epochs. */
   readonly epoch: number;
+  /** The trainable tensors. */
   readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Those of the frozen stages. */
+  readonly frozen: ReadonlyMap<string, Weights<Float32Array>>;
   /** Adam steps that `parameters` have taken; the head's rows count their own. */
   readonly steps: number;
-  /** `<layer>/moving_mean` and `<layer>/moving_variance`; empty before the first epoch. */
+  /** `<layer>/moving_mean` and `<layer>/moving_variance`; empty before the first epoch of random weights. */
   readonly statistics: ReadonlyMap<string, Weights<Float32Array>>;
   readonly head: Head;
 }
@@ -39,19 +46,26 @@ const Description = z.object({
   imageSize: z.number().int().min(1),
   classes: z.array(z.string()).min(2),
   preprocessing: Preprocessing,
+  convention: Convention.default("keras"),
+  freeze: Freeze.default("none"),
   seed: z.number().int(),
   epoch: z.number().int().min(0),
   rows: z.array(z.object({ class: z.number().int().min(0), id: z.number().int().min(0) })).min(1),
 });
 
-const kinds = { parameter: "model/", statistic: "statistics/", first: "adam/m/", second: "adam/v/" };
+const kinds = {
+  parameter: "model/",
+  frozen: "frozen/",
+  statistic: "statistics/",
+  first: "adam/m/",
+  second: "adam/v/",
+};
 const [HEAD_KERNEL, HEAD_BIAS] = ["head/kernel", "head/bias"];
 const [STEPS, HEAD_STEPS] = ["adam/steps", "adam/head_steps"];
 
 /** Safetensors bytes: weights under `model/`, batch statistics, Adam's moments and step counts; the rest as metadata. */
 export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array<ArrayBuffer> => {
-  const { backbone, imageSize, classes, preprocessing, seed, epoch, parameters, statistics, steps, head } =
-    checkpoint;
+  const { parameters, frozen, statistics, steps, head, ...others } = checkpoint;
   const { rows, width } = head;
   const trainable = new Map<string, Parameter>([
     ...parameters,
@@ -62,13 +76,14 @@ export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array<ArrayBuffer
     [...trainable].map(([name, p]) => [prefix + name, { shape: p.shape, values: values(p) }] as const);
   const tensors = new Map<string, Weights>([
     ...part(kinds.parameter, (p) => p.value),
+    ...[...frozen].map(([name, weights]) => [kinds.frozen + name, weights] as const),
     ...[...statistics].map(([name, weights]) => [kinds.statistic + name, weights] as const),
     ...part(kinds.first, (p) => p.first),
     ...part(kinds.second, (p) => p.second),
     [STEPS, { shape: [1], values: Int32Array.of(steps) }],
     [HEAD_STEPS, { shape: [rows.length], values: head.steps }],
   ]);
-  const description = { v: VERSION, backbone, imageSize, classes, preprocessing, seed, epoch, rows };
+  const description = { v: VERSION, ...others, rows };
   return writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
 };
 
@@ -132,6 +147,7 @@ export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint =>
       names(kinds.parameter).filter((name) => !inHead.has(name)).map((name) => [name, parameter(name)]),
     ),
     steps: integers(STEPS, 1)[0]!,
+    frozen: new Map(names(kinds.frozen).map((name) => [name, floats(kinds.frozen + name)])),
     statistics: new Map(names(kinds.statistic).map((name) => [name, floats(kinds.statistic + name)])),
     head: { rows, width: width!, kernel, bias, steps: integers(HEAD_STEPS, rows.length) },
   };
@@ -139,7 +155,7 @@ export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint =>
 
 /** Throws `ModelError/Incompatible` unless the checkpoint is of a run with this network, image size and these classes. */
 export const requireSameRun = (checkpoint: Checkpoint, spec: RunSpec, file: string): void => {
-  const differs = (["backbone", "imageSize", "classes"] as const).find((key) =>
+  const differs = (["backbone", "imageSize", "classes", "freeze"] as const).find((key) =>
     JSON.stringify(checkpoint[key]) !== JSON.stringify(spec[key])
   );
   if (differs === undefined) return;

@@ -1,5 +1,5 @@
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { EMBEDDING, type Layers } from "./layers.ts";
+import type { Layers } from "./layers.ts";
 
 /** Tan & Le 2019, table 1; `expand` is the widening of a block's inside. */
 const stages = [
@@ -46,7 +46,7 @@ const block = (l: Layers, name: string, x: Tensor4D, { filters, size, stride, ex
 
 /**
  * EfficientNet-B0 (Tan & Le 2019) as in Keras Applications, layer by layer and name by name, up to the global average
- * pooling; then the embedding: images N × side × side × 3 → N × 256. What the paper trains with beside it, stochastic depth
+ * pooling: images N × side × side × 3 → N × 1280. What the paper trains with beside it, stochastic depth
  * and dropout, is left out: a step is the same function of its batch for every network.
  */
 export const efficientNetB0 = (l: Layers, images: Tensor4D): Tensor2D => {
@@ -60,5 +60,5 @@ export const efficientNetB0 = (l: Layers, images: Tensor4D): Tensor2D => {
   });
   x = l.conv("top_conv", x, { filters: 1280, size: 1 });
   x = l.swish(l.batchNorm("top_bn", x));
-  return l.dense("embedding", l.globalAveragePool(x), EMBEDDING);
+  return l.globalAveragePool(x);
 };

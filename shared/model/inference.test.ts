@@ -55,7 +55,7 @@ Deno.test("grey images are scaled and repeated to three channels", () => {
 Deno.test("embeddings and probabilities follow the order of the indices, whatever the batches", () => {
   const model = checkpoint();
   const before = tf.memory().numTensors;
-  const inference = { checkpoint: model, images, indices: [8, 0, 5, 3, 1] };
+  const inference = { checkpoint: model, inputs: images, indices: [8, 0, 5, 3, 1] };
   const whole = embed(inference, quiet);
   expect(whole).toHaveLength(5 * 256);
   const parts = embed({ ...inference, batchSize: 2 }, quiet);
@@ -77,13 +77,13 @@ Deno.test("embeddings and probabilities follow the order of the indices, whateve
 });
 
 Deno.test("no images, no rows", () => {
-  expect(embed({ checkpoint: checkpoint(), images, indices: [] }, quiet)).toHaveLength(0);
+  expect(embed({ checkpoint: checkpoint(), inputs: images, indices: [] }, quiet)).toHaveLength(0);
 });
 
 Deno.test("inference reports its progress, and stops within a batch of being cancelled", () => {
   const before = tf.memory().numTensors;
   const seen: BatchProgress[] = [];
-  const inference = { checkpoint: checkpoint(), images, indices: [0, 1, 2, 3, 4], batchSize: 2 };
+  const inference = { checkpoint: checkpoint(), inputs: images, indices: [0, 1, 2, 3, 4], batchSize: 2 };
   embed(inference, { ...quiet, progress: (value) => void seen.push(value) });
   expect(seen.map(({ done, total }) => [done, total])).toEqual([[1, 3], [2, 3], [3, 3]]);
   expect(seen.at(-1)!.secondsLeft).toBe(0);

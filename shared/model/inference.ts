@@ -1,11 +1,14 @@
 import type { RunProgress } from "@subtaxa/contracts";
 import type { Images } from "@subtaxa/dataset";
+import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf, type WorkContext } from "@subtaxa/tensorflow";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ModelError } from "./error.ts";
 import { classProbabilities } from "./head.ts";
-import { loadModel, type Model } from "./model.ts";
-import { imageTensor } from "./run_data.ts";
+import { loadBackbone, loadModel, type Model } from "./model.ts";
+import { networks } from "./networks.ts";
+import type { Pretrained } from "./pretrained/pretrained.ts";
+import { imageTensor, type Inputs, inputTensor, isFeatures } from "./run_data.ts";
 
 /** How far a loop over batches is. */
 export type BatchProgress = Pick<RunProgress, "done" | "total" | "loss" | "imagesPerSecond" | "secondsLeft">;
@@ -21,33 +24,46 @@ export const stopwatch = (images: number, total: number) => {
 
 export interface Inference {
   readonly checkpoint: Checkpoint;
-  readonly images: Images;
+  readonly inputs: Inputs;
   /** Which images, in which order. */
   readonly indices: ArrayLike<number>;
-  /** Default 256. */
+  /** Default: 256, fewer where the images are larger than 80 pixels. */
   readonly batchSize?: number;
 }
 
+/** So many images that the widest layer of a network has some 100 MB. */
+const defaultBatchSize = (inputs: Inputs): number =>
+  isFeatures(inputs) ? 1024 : Math.max(1, Math.min(256, Math.floor(256 * (80 / inputs.side) ** 2)));
+
+/** Takes all of them a batch at a time, each within a tidy. Throws `ModelError/Cancelled` within one batch. */
+const inBatches = (
+  { inputs, indices, batchSize = defaultBatchSize(inputs) }: Omit<Inference, "checkpoint">,
+  { cancelled, progress }: WorkContext<BatchProgress>,
+  each: (part: readonly number[], from: number) => void,
+): void => {
+  const all = Array.from(indices);
+  const total = Math.ceil(all.length / batchSize);
+  const measure = stopwatch(all.length, total);
+  for (let done = 0; done < total; done++) {
+    if (cancelled()) throw ModelError.cancelled();
+    const from = done * batchSize;
+    const part = all.slice(from, from + batchSize);
+    tf.tidy(() => each(part, from));
+    progress(measure(done + 1, from + part.length));
+  }
+};
+
 /** Runs the model over all batches; `each` takes from a tidy what it needs. Frees the model whatever happens. */
 const overBatches = (
-  { checkpoint, images, indices, batchSize = 256 }: Inference,
-  { cancelled, progress }: WorkContext<BatchProgress>,
-  each: (model: Model, batch: ReturnType<Model["embed"]>, from: number) => void,
+  { checkpoint, ...work }: Inference,
+  context: WorkContext<BatchProgress>,
+  each: (model: Model, batch: Tensor2D, from: number) => void,
 ): void => {
   const model = loadModel(checkpoint);
   try {
-    const all = Array.from(indices);
-    const total = Math.ceil(all.length / batchSize);
-    const measure = stopwatch(all.length, total);
-    for (let done = 0; done < total; done++) {
-      if (cancelled()) throw ModelError.cancelled();
-      const from = done * batchSize;
-      const part = all.slice(from, from + batchSize);
-      tf.tidy(() => {
-        each(model, model.embed(imageTensor(images, part, checkpoint.preprocessing)), from);
-      });
-      progress(measure(done + 1, from + part.length));
-    }
+    inBatches(work, context, (part, from) => {
+      each(model, model.embed(inputTensor(work.inputs, part, checkpoint.preprocessing)), from);
+    });
   } finally {
     model.dispose();
   }
@@ -74,5 +90,29 @@ export const embed = (inference: Inference, context: WorkContext<BatchProgress>)
   overBatches(inference, context, (_, embeddings, from) => {
     result.set(embeddings.dataSync<"float32">(), from * head.width);
   });
+  return result;
+};
+
+/** What a backbone makes of every image: N × features row-major, in the images' order. */
+export const backboneFeatures = (
+  pretrained: Pretrained,
+  images: Images,
+  context: WorkContext<BatchProgress>,
+): Float32Array => {
+  const width = networks[pretrained.backbone].features;
+  const result = new Float32Array(images.count * width);
+  const backbone = loadBackbone(pretrained);
+  try {
+    inBatches(
+      { inputs: images, indices: Array.from({ length: images.count }, (_, i) => i) },
+      context,
+      (part, from) => {
+        const pooled = backbone.pooled(imageTensor(images, part, pretrained.preprocessing));
+        result.set(pooled.dataSync<"float32">(), from * width);
+      },
+    );
+  } finally {
+    backbone.dispose();
+  }
   return result;
 };

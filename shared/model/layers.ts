@@ -1,6 +1,16 @@
 import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { relu, swish, tf } from "@subtaxa/tensorflow";
+import { z } from "zod";
 import { constant, glorotUniform, heNormal, type Initial } from "./initial.ts";
+
+/**
+ * What two families of weights disagree on. `keras`: Keras Applications'. `torch`: torchvision's and timm's, which pad strided
+ * convolutions symmetrically, add 1e-5 to every variance, and give ResNet50's stride to the 3 × 3 convolution (v1.5).
+ */
+export const Convention = z.enum(["keras", "torch"]);
+export type Convention = z.infer<typeof Convention>;
+
+const TORCH_EPSILON = 1e-5;
 
 /** Width of the embedding, as in the paper (section 4). */
 export const EMBEDDING = 256;
@@ -24,7 +34,7 @@ export interface Window {
   readonly stride?: number;
   /**
    * `same`: as TensorFlow's SAME; with a stride, it may add one more row below than above. `symmetric`: (size − 1) / 2
-   * zeros on every side. Without a stride they are equal. Default `same`.
+   * zeros on every side. Without a stride they are equal. Default: `same`, under the convention `torch` `symmetric`.
    */
   readonly padding?: "same" | "symmetric";
 }
@@ -37,14 +47,14 @@ export interface ConvOptions extends Window {
 
 /** The words a network is written in. Images are N × height × width × channels. */
 export class Layers {
-  constructor(private readonly scope: Scope) {}
+  constructor(private readonly scope: Scope, readonly convention: Convention = "keras") {}
 
   conv(name: string, x: Tensor4D, { filters, bias = false, ...window }: ConvOptions): Tensor4D {
     const { size = 3, stride = 1 } = window;
     const channels = x.shape[3];
     const shape = [size, size, channels, filters];
     const kernel = this.scope.parameter(`${name}/kernel`, shape, heNormal(size * size * channels));
-    const [input, padding] = padded(x, window);
+    const [input, padding] = this.#padded(x, window);
     const y = tf.conv2d(input, kernel as Tensor4D, stride, padding);
     return bias ? tf.add(y, this.scope.parameter(`${name}/bias`, [filters], constant(0))) : y;
   }
@@ -54,22 +64,24 @@ export class Layers {
     const { size = 3, stride = 1 } = window;
     const shape = [size, size, x.shape[3], 1];
     const kernel = this.scope.parameter(`${name}/kernel`, shape, heNormal(size * size));
-    const [input, padding] = padded(x, window);
+    const [input, padding] = this.#padded(x, window);
     return tf.depthwiseConv2d(input, kernel as Tensor4D, stride, padding);
   }
 
   /** The largest value in each window. `symmetric` pads with zeros, which change nothing after a ReLU. */
   maxPool(x: Tensor4D, window: Window): Tensor4D {
     const { size = 3, stride = 1 } = window;
-    const [input, padding] = padded(x, window);
+    const [input, padding] = this.#padded(x, window);
     return tf.maxPool(input, size, stride, padding);
   }
 
+  /** `epsilon` under the convention `keras`. */
   batchNorm(name: string, x: Tensor4D, epsilon = 1e-3): Tensor4D {
     const channels = [x.shape[3]];
     const gamma = this.scope.parameter(`${name}/gamma`, channels, constant(1));
     const beta = this.scope.parameter(`${name}/beta`, channels, constant(0));
-    return this.scope.normalise(name, x, gamma, beta, epsilon);
+    const added = this.convention === "torch" ? TORCH_EPSILON : epsilon;
+    return this.scope.normalise(name, x, gamma, beta, added);
   }
 
   dense(name: string, x: Tensor2D, units: number): Tensor2D {
@@ -108,11 +120,12 @@ export class Layers {
   squeeze(x: Tensor4D): Tensor4D {
     return tf.mean(x, [1, 2], true);
   }
-}
 
-/** What has to be padded by hand is; the rest is left to the operation. */
-const padded = (x: Tensor4D, { size = 3, padding = "same" }: Window): [Tensor4D, "same" | "valid"] => {
-  if (padding === "same") return [x, "same"];
-  const side: [number, number] = [(size - 1) / 2, (size - 1) / 2];
-  return [tf.pad(x, [[0, 0], side, side, [0, 0]]), "valid"];
-};
+  /** What has to be padded by hand is; the rest is left to the operation. */
+  #padded(x: Tensor4D, { size = 3, stride = 1, padding }: Window): [Tensor4D, "same" | "valid"] {
+    const chosen = padding ?? (this.convention === "torch" ? "symmetric" : "same");
+    if (chosen === "same" || stride === 1) return [x, "same"];
+    const side: [number, number] = [(size - 1) / 2, (size - 1) / 2];
+    return [tf.pad(x, [[0, 0], side, side, [0, 0]]), "valid"];
+  }
+}

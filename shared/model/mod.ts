@@ -7,13 +7,30 @@ export {
   readCheckpoint,
   requireSameRun,
 } from "./checkpoint.ts";
+export { firstCheckpoint, readPretrainedOf } from "./first.ts";
 export { ModelError, type ModelReason } from "./error.ts";
 export { classProbabilities, followLabels, type Head, type HeadRow, type Trained } from "./head.ts";
-export { type BatchProgress, classify, embed, type Inference, stopwatch } from "./inference.ts";
-export { Layers } from "./layers.ts";
+export {
+  backboneFeatures,
+  type BatchProgress,
+  classify,
+  embed,
+  type Inference,
+  stopwatch,
+} from "./inference.ts";
+export { Convention, Layers } from "./layers.ts";
 export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
 export { type Network, networks } from "./networks.ts";
 export { preprocess, Preprocessing, preprocessings } from "./preprocessing.ts";
-export { imageTensor, type RunData, type RunDataInput, runDataLoader } from "./run_data.ts";
+export {
+  imageTensor,
+  type Inputs,
+  inputTensor,
+  isFeatures,
+  type RunData,
+  type RunDataInput,
+  runDataLoader,
+} from "./run_data.ts";
+export { runDataFiles } from "./run_files.ts";
 export { readSafetensors, type Safetensors, type Weights, writeSafetensors } from "./safetensors.ts";
-export { measuring, training } from "./scopes.ts";
+export { type Frozen, measuring, training } from "./scopes.ts";

@@ -1,11 +1,12 @@
-import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import type { Backbone } from "@subtaxa/contracts";
+import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
+import { type Backbone, type Freeze, frozenStages } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
 import type { Checkpoint } from "./checkpoint.ts";
 import { newHead } from "./head.ts";
 import { Layers } from "./layers.ts";
 import { networks } from "./networks.ts";
+import type { Pretrained } from "./pretrained/pretrained.ts";
 import type { Weights } from "./safetensors.ts";
 import { creating, inferring } from "./scopes.ts";
 
@@ -17,37 +18,64 @@ export interface NewModel {
   readonly seed: number;
   /** Folds of one run start from different weights. */
   readonly fold: number;
+  /** Default: nothing. */
+  readonly freeze?: Freeze;
+  /** What the backbone starts from. Default: random weights. */
+  readonly pretrained?: Pretrained | null;
 }
 
-/** An untrained model with one head row per class, sub-class 0: seeded random weights, no statistics yet. */
-export const newCheckpoint = ({ backbone, imageSize, classes, seed, fold }: NewModel): Checkpoint => {
+/**
+ * A model before its first epoch, with one head row per class, sub-class 0. Embedding and head are seeded and random, and so
+ * is the backbone unless it is pretrained, in which case it brings its statistics.
+ */
+export const newCheckpoint = (model: NewModel): Checkpoint => {
+  const { backbone, imageSize, classes, seed, fold, freeze = "none", pretrained } = model;
   const network = networks[backbone];
-  const { scope, parameters } = creating((index) => random(seed, fold, index));
-  tf.tidy(() => void network.forward(new Layers(scope), tf.zeros([1, imageSize, imageSize, 3])));
-  const rows = classes.map((_, index) => ({ class: index, id: 0 }));
+  const convention = pretrained?.convention ?? "keras";
+  const { scope, parameters: created } = creating((index) => random(seed, fold, index));
+  tf.tidy(() => {
+    const input = freeze === "backbone"
+      ? tf.zeros<Rank.R2>([1, network.features])
+      : tf.zeros<Rank.R4>([1, imageSize, imageSize, 3]);
+    network.forward(new Layers(scope, convention), input);
+  });
+  const all = [...created].map(([name, weights]) =>
+    [name, pretrained?.parameters.get(name) ?? weights] as const
+  );
+  const stages = frozenStages(backbone, freeze) ?? [];
+  const isFrozen = ([name]: readonly [string, unknown]) => stages.some((stage) => name.startsWith(stage));
   return {
     backbone,
     imageSize,
     classes,
-    preprocessing: network.preprocessing,
+    preprocessing: pretrained?.preprocessing ?? network.preprocessing,
+    convention,
+    freeze,
     seed,
     epoch: 0,
-    parameters: new Map([...parameters].map(([name, { shape, values }]) => [name, {
-      shape,
-      value: values,
-      first: new Float32Array(values.length),
-      second: new Float32Array(values.length),
-    }])),
+    parameters: new Map(
+      all.filter((entry) => !isFrozen(entry)).map(([name, { shape, values }]) => [name, {
+        shape,
+        value: values,
+        first: new Float32Array(values.length),
+        second: new Float32Array(values.length),
+      }]),
+    ),
+    frozen: new Map(all.filter(isFrozen)),
     steps: 0,
-    statistics: new Map(),
-    head: newHead(rows, network.embedding, random(seed, fold, parameters.size)),
+    statistics: freeze === "backbone" ? new Map() : pretrained?.statistics ?? new Map(),
+    head: newHead(
+      classes.map((_, index) => ({ class: index, id: 0 })),
+      network.embedding,
+      random(seed, fold, created.size),
+    ),
   };
 };
 
 /** A trained model in TensorFlow's memory, for inference. */
 export interface Model {
-  /** Preprocessed images N × side × side × 3 → embeddings N × width. */
-  embed(images: Tensor4D): Tensor2D;
+  /** Preprocessed images N × side × side × 3, or a frozen backbone's features of them → embeddings N × width. */
+  embed(input: Tensor4D | Tensor2D): Tensor2D;
   /** Embeddings → logits N × rows of the head. */
   logits(embeddings: Tensor2D): Tensor2D;
   dispose(): void;
@@ -58,18 +86,30 @@ const upload = (weights: ReadonlyMap<string, Weights>) =>
 
 /** Brings a checkpoint's weights and statistics, without the optimizer's, into memory; the caller disposes the model. */
 export const loadModel = (checkpoint: Checkpoint): Model => {
-  const { head, statistics } = checkpoint;
-  const weights = [...checkpoint.parameters].map(([name, { shape, value }]) =>
+  const { head, statistics, frozen, convention } = checkpoint;
+  const trained = [...checkpoint.parameters].map(([name, { shape, value }]) =>
     [name, { shape, values: value }] as const
   );
-  const parameters = upload(new Map(weights));
+  const parameters = upload(new Map([...frozen, ...trained]));
   const measured = upload(statistics);
   const kernel = tf.tensor2d(head.kernel.value, [head.rows.length, head.width]);
   const bias = tf.tensor1d(head.bias.value);
-  const layers = new Layers(inferring(parameters, measured));
+  const layers = new Layers(inferring(parameters, measured), convention);
   return {
-    embed: (images) => tf.tidy(() => networks[checkpoint.backbone].forward(layers, images)),
+    embed: (input) => tf.tidy(() => networks[checkpoint.backbone].forward(layers, input)),
     logits: (embeddings) => tf.tidy(() => tf.add(tf.matMul(embeddings, kernel, false, true), bias)),
     dispose: () => tf.dispose([...parameters.values(), ...measured.values(), kernel, bias]),
+  };
+};
+
+/** A backbone in TensorFlow's memory: preprocessed images N × side × side × 3 → N × features. The caller disposes it. */
+export const loadBackbone = (
+  { backbone, convention, parameters, statistics }: Pretrained,
+): { pooled(images: Tensor4D): Tensor2D; dispose(): void } => {
+  const [weights, measured] = [upload(parameters), upload(statistics)];
+  const layers = new Layers(inferring(weights, measured), convention);
+  return {
+    pooled: (images) => tf.tidy(() => networks[backbone].pooled(layers, images)),
+    dispose: () => tf.dispose([...weights.values(), ...measured.values()]),
   };
 };

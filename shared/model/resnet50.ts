@@ -1,5 +1,5 @@
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { EMBEDDING, type Layers } from "./layers.ts";
+import type { Layers } from "./layers.ts";
 
 const EPSILON = 1.001e-5;
 
@@ -12,7 +12,7 @@ const stages = [
 
 /**
  * The bottleneck: 1 × 1, 3 × 3 and 1 × 1 convolutions around a shortcut, which is projected in a stage's first block. The
- * first convolution has the stride.
+ * first convolution has the stride, under the convention `torch` the second.
  */
 const block = (
   l: Layers,
@@ -29,15 +29,16 @@ const block = (
       EPSILON,
     );
   const shortcut = project ? conv(0, x, { filters: 4 * filters, size: 1, stride }) : x;
-  let y = l.relu(conv(1, x, { filters, size: 1, stride }));
-  y = l.relu(conv(2, y, { filters, size: 3 }));
+  const [first, second] = l.convention === "torch" ? [1, stride] : [stride, 1];
+  let y = l.relu(conv(1, x, { filters, size: 1, stride: first }));
+  y = l.relu(conv(2, y, { filters, size: 3, stride: second }));
   y = conv(3, y, { filters: 4 * filters, size: 1 });
   return l.relu(l.add(shortcut, y));
 };
 
 /**
  * ResNet50 (He et al. 2016, table 1) as in Keras Applications, layer by layer and name by name, up to the global average
- * pooling; then the embedding: images N × side × side × 3 → N × 256.
+ * pooling: images N × side × side × 3 → N × 2048.
  */
 export const resnet50 = (l: Layers, images: Tensor4D): Tensor2D => {
   let x = l.conv("conv1_conv", images, { filters: 64, size: 7, stride: 2, padding: "symmetric", bias: true });
@@ -48,5 +49,5 @@ export const resnet50 = (l: Layers, images: Tensor4D): Tensor2D => {
       x = block(l, `conv${stage + 2}_block${b + 1}`, x, filters, b === 0 ? stride : 1, b === 0);
     }
   });
-  return l.dense("embedding", l.globalAveragePool(x), EMBEDDING);
+  return l.globalAveragePool(x);
 };

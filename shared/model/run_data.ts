@@ -1,4 +1,4 @@
-import type { Manifest, RunSpec } from "@subtaxa/contracts";
+import { decodeFeatures, type Features, type Manifest, type RunSpec } from "@subtaxa/contracts";
 import {
   type Augmentation,
   batch,
@@ -9,7 +9,7 @@ import {
   split,
 } from "@subtaxa/dataset";
 import { tf } from "@subtaxa/tensorflow";
-import type { Tensor4D } from "@tensorflow/tfjs";
+import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
 import { preprocess, type Preprocessing } from "./preprocessing.ts";
@@ -23,11 +23,18 @@ export interface RunDataInput {
   readonly shardFiles: readonly string[];
   /** Where the resized images are kept for the next time. */
   readonly cacheFolder: string;
+  /** What the frozen backbone makes of every image; null where the network takes the images themselves. */
+  readonly frozenFile: string | null;
 }
 
-/** A fold's images in memory, at the run's size. */
+/** What a network is fed, in the order of the manifest: images, or a frozen backbone's features of them. */
+export type Inputs = Images | Features;
+
+export const isFeatures = (inputs: Inputs): inputs is Features => "dimension" in inputs;
+
+/** A fold's data in memory. */
 export interface RunData {
-  readonly images: Images;
+  readonly inputs: Inputs;
   /** Index of each image's class. */
   readonly classOf: Uint16Array;
   readonly split: Split;
@@ -37,27 +44,29 @@ const readManifest = async (path: string): Promise<Manifest> =>
   await Effect.runPromise(parseManifest(await Deno.readFile(path), basename(path)));
 
 /**
- * Loads a run's images; the latest dataset stays in memory, so that a worker that goes on with the same one reads nothing.
+ * Loads a run's images at its size, or their features; the latest dataset stays in memory, so that a worker that goes on with the same one reads nothing.
  * Rejects with a `DatasetError`.
  */
 export const runDataLoader = (): (input: RunDataInput) => Promise<RunData> => {
-  let latest: { readonly key: string; readonly images: Images; readonly classOf: Uint16Array } | undefined;
-  return async ({ spec, fold, manifestFile, shardFiles, cacheFolder }) => {
-    const key = `${spec.manifest.sha256}/${spec.imageSize}`;
+  let latest: { readonly key: string; readonly inputs: Inputs; readonly classOf: Uint16Array } | undefined;
+  return async ({ spec, fold, manifestFile, shardFiles, cacheFolder, frozenFile }) => {
+    const key = `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`;
     if (latest?.key !== key) {
       latest = undefined;
       const manifest = await readManifest(manifestFile);
-      const images = await Effect.runPromise(loadImages({
-        manifest,
-        manifestSha256: spec.manifest.sha256,
-        shardFiles: (shard) => shardFiles[shard]!,
-        imageSize: spec.imageSize,
-        cacheFolder,
-      }));
-      latest = { key, images, classOf: Uint16Array.from(manifest.images, (image) => image.class) };
+      const inputs = frozenFile !== null
+        ? decodeFeatures(await Deno.readFile(frozenFile))
+        : await Effect.runPromise(loadImages({
+          manifest,
+          manifestSha256: spec.manifest.sha256,
+          shardFiles: (shard) => shardFiles[shard]!,
+          imageSize: spec.imageSize,
+          cacheFolder,
+        }));
+      latest = { key, inputs, classOf: Uint16Array.from(manifest.images, (image) => image.class) };
     }
-    const { images, classOf } = latest;
-    return { images, classOf, split: split(classOf, { seed: spec.seed, folds: spec.folds, fold }) };
+    const { inputs, classOf } = latest;
+    return { inputs, classOf, split: split(classOf, { seed: spec.seed, folds: spec.folds, fold }) };
   };
 };
 
@@ -73,3 +82,22 @@ export const imageTensor = (
     const pixels = tf.tensor4d(batch(images, indices, augmentation), [indices.length, side, side, channels]);
     return preprocess(pixels, preprocessing);
   });
+
+/**
+ * What a network takes for the chosen images: themselves (N × side × side × 3), or the frozen backbone's features of them (N ×
+ * dimension). The caller disposes it.
+ */
+export const inputTensor = (
+  inputs: Inputs,
+  indices: ArrayLike<number>,
+  preprocessing: Preprocessing,
+  augmentation?: Augmentation,
+): Tensor4D | Tensor2D => {
+  if (!isFeatures(inputs)) return imageTensor(inputs, indices, preprocessing, augmentation);
+  const { values, dimension } = inputs;
+  const rows = new Float32Array(indices.length * dimension);
+  for (let n = 0; n < indices.length; n++) {
+    rows.set(values.subarray(indices[n]! * dimension, (indices[n]! + 1) * dimension), n * dimension);
+  }
+  return tf.tensor2d(rows, [indices.length, dimension]);
+};

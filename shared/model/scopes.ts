@@ -30,12 +30,31 @@ export const creating = (randomFor: (index: number) => Random) => {
   return { scope, parameters };
 };
 
+/** The layers that are not trained: their weights, and the statistics by which they go on normalising. */
+export interface Frozen {
+  readonly parameters: Named<Tensor>;
+  readonly statistics: Named<Tensor>;
+}
+
+const nothing: Frozen = { parameters: new Map(), statistics: new Map() };
+
+/** What the frozen layers are asked for goes to them, everything else to `others`. */
+const besides = (frozen: Frozen, others: Scope): Scope => {
+  const inference = inferring(frozen.parameters, frozen.statistics);
+  return {
+    parameter: (name, ...rest) => (frozen.parameters.has(name) ? inference : others).parameter(name, ...rest),
+    normalise: (layer, ...rest) =>
+      (frozen.parameters.has(`${layer}/gamma`) ? inference : others).normalise(layer, ...rest),
+  };
+};
+
 /** Normalises with the batch's own statistics, differentiably. */
-export const training = (parameters: Named<Tensor>): Scope => ({
-  parameter: (name) => get(parameters, name),
-  normalise: (_, x, gamma, beta, epsilon) =>
-    fusedBatchNorm(x, gamma as Tensor1D, beta as Tensor1D, { epsilon }).y,
-});
+export const training = (parameters: Named<Tensor>, frozen = nothing): Scope =>
+  besides(frozen, {
+    parameter: (name) => get(parameters, name),
+    normalise: (_, x, gamma, beta, epsilon) =>
+      fusedBatchNorm(x, gamma as Tensor1D, beta as Tensor1D, { epsilon }).y,
+  });
 
 /** Normalises with the statistics that were measured. */
 export const inferring = (parameters: Named<Tensor>, statistics: Named<Tensor>): Scope => ({
@@ -56,9 +75,10 @@ interface Moments {
 
 /**
  * Batch statistics over many batches: each is normalised with its own statistics, as in training, and every layer's inputs
- * are pooled: mean and unbiased variance over all positions of all images (within and between the batches).
+ * are pooled: mean and unbiased variance over all positions of all images (within and between the batches). Frozen layers are
+ * not measured.
  */
-export const measuring = (parameters: Named<Tensor>) => {
+export const measuring = (parameters: Named<Tensor>, frozen = nothing) => {
   const layers = new Map<string, Moments>();
   const collect = (layer: string, x: Tensor4D, mean: Tensor1D, variance: Tensor1D) => {
     const [images, height, width, channels] = x.shape;
@@ -74,15 +94,15 @@ export const measuring = (parameters: Named<Tensor>) => {
     }
     layers.set(layer, moments);
   };
-  const scope: Scope = {
+  const scope = besides(frozen, {
     parameter: (name) => get(parameters, name),
     normalise: (layer, x, gamma, beta, epsilon) => {
       const { y, mean, variance } = fusedBatchNorm(x, gamma as Tensor1D, beta as Tensor1D, { epsilon });
       collect(layer, x, mean, variance);
       return y;
     },
-  };
-  /** `<layer>/moving_mean` and `<layer>/moving_variance` of everything seen. */
+  });
+  /** `<layer>/moving_mean` and `<layer>/moving_variance` of everything seen, layer by layer. */
   const statistics = (): Map<string, Values> =>
     new Map([...layers].flatMap(([layer, { count, sum, squares }]) => {
       const shape = [sum.length];

@@ -1,5 +1,5 @@
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { EMBEDDING, type Layers } from "./layers.ts";
+import type { Layers } from "./layers.ts";
 
 const stages = [
   { filters: 16, stride: 1, blocks: 1 },
@@ -21,7 +21,7 @@ const block = (l: Layers, name: string, x: Tensor4D, filters: number, stride: nu
 };
 
 /**
- * A residual network for CPUs and small images: images N × side × side × 3 → embeddings N × 256. The first convolution and
+ * A residual network for CPUs and small images: images N × side × side × 3 → N × 64. The first convolution and
  * two of the stages halve the resolution.
  */
 export const small = (l: Layers, images: Tensor4D): Tensor2D => {
@@ -32,5 +32,5 @@ export const small = (l: Layers, images: Tensor4D): Tensor2D => {
       x = block(l, `stage${stage + 1}_block${b + 1}`, x, filters, b === 0 ? stride : 1);
     }
   });
-  return l.dense("embedding", l.globalAveragePool(x), EMBEDDING);
+  return l.globalAveragePool(x);
 };

@@ -1,5 +1,5 @@
 /** Small models and datasets for tests, in this folder and in the services that work with models. */
-import { type Manifest, RunSpec } from "@subtaxa/contracts";
+import { type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
 import type { Tensor4D } from "@tensorflow/tfjs";
@@ -82,19 +82,22 @@ export const stripesOnDisk = async (folder: string, count: number): Promise<RunD
   const json = new TextEncoder().encode(JSON.stringify(manifest));
   await Deno.writeFile(manifestFile, json);
   await Deno.writeFile(shardFile, shard);
-  const spec = RunSpec.parse({
-    dataset: "stripes",
-    imageSize: SIDE,
-    batchSize: 16,
+  const spec = specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16 }), {
     classes,
     manifest: { key: "manifest", sha256: hashOf(json), bytes: json.length },
   });
-  return { spec, fold: 0, manifestFile, shardFiles: [shardFile], cacheFolder: join(folder, "cache") };
+  const files = {
+    manifestFile,
+    shardFiles: [shardFile],
+    cacheFolder: join(folder, "cache"),
+    frozenFile: null,
+  };
+  return { spec, fold: 0, ...files };
 };
 
 /** An untrained model for that run, with statistics that leave everything as it is, so that it can be used for inference. */
 export const untrainedCheckpoint = ({ spec, fold }: RunDataInput): Checkpoint => {
-  const start = newCheckpoint({ ...spec, fold });
+  const start = newCheckpoint({ ...spec, fold, pretrained: null });
   const statistics = [...start.parameters].filter(([name]) => name.endsWith("/gamma")).flatMap(
     ([name, { shape, value }]) => {
       const layer = name.slice(0, -"/gamma".length);

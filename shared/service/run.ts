@@ -8,7 +8,7 @@ import {
   type Settled,
 } from "@subtaxa/bus";
 import type { Failure, Problem } from "@subtaxa/contracts";
-import { Cause, Effect, Exit, Layer, Logger, References } from "effect";
+import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
 import { countSettled, probe } from "./probes.ts";
 
@@ -19,7 +19,7 @@ type Basics = Bus | Blobs | Connection;
 export interface ServiceOptions<R, E> {
   readonly name: string;
   /** What the handlers need besides the bus. */
-  readonly layer: Layer.Layer<R, E, Basics>;
+  readonly layer: Layer.Layer<R, E | Config.ConfigError, Basics>;
   readonly consumers:
     readonly (Omit<ConsumeOptions, "onSettled"> & { readonly handler: Handler<R | Basics> })[];
   readonly background?: readonly Effect.Effect<never, Failure, R | Basics>[];

@@ -8,9 +8,9 @@ const start = () => tf.randomNormal([6, 4], 0, 1, "float32", 7);
 const target = tf.tidy(() => tf.keep(tf.randomNormal([6, 4], 0, 1, "float32", 8)));
 const loss = (weights: Tensor) => tf.sum(tf.square(tf.sub(weights, target))) as Scalar;
 
-const step = (adam: FusedAdam, variable: tfVariable) => {
+const step = (adam: FusedAdam, variable: tfVariable, learningRate: number) => {
   const { value, grads } = tf.variableGrads(() => loss(variable), [variable]);
-  adam.apply([variable], grads);
+  adam.apply([variable], grads, learningRate);
   tf.dispose([value, grads]);
 };
 type tfVariable = ReturnType<typeof tf.variable>;
@@ -19,10 +19,10 @@ const variableFrom = (make: () => Tensor) => tf.tidy(() => tf.variable(make()));
 
 Deno.test("fused Adam walks the way tfjs' Adam does", () => {
   const [fused, plain] = [variableFrom(start), variableFrom(start)];
-  const adam = new FusedAdam({ learningRate: 0.05, epsilon: 1e-7 });
+  const adam = new FusedAdam({ epsilon: 1e-7 });
   const reference = tf.train.adam(0.05, 0.9, 0.999, 1e-7);
   for (let round = 0; round < 20; round++) {
-    step(adam, fused);
+    step(adam, fused, 0.05);
     reference.minimize(() => loss(plain), false, [plain]);
     expectClose(fused, plain, 1e-4);
   }
@@ -33,11 +33,11 @@ Deno.test("fused Adam walks the way tfjs' Adam does", () => {
 
 Deno.test("a restored fused Adam goes on as if it had never stopped", () => {
   const [straight, stopped] = [variableFrom(start), variableFrom(start)];
-  const [first, second] = [new FusedAdam({ learningRate: 0.1 }), new FusedAdam({ learningRate: 0.1 })];
-  for (let round = 0; round < 6; round++) step(first, straight);
+  const [first, second] = [new FusedAdam(), new FusedAdam()];
+  for (let round = 0; round < 6; round++) step(first, straight, 0.1);
 
-  const before = new FusedAdam({ learningRate: 0.1 });
-  for (let round = 0; round < 3; round++) step(before, stopped);
+  const before = new FusedAdam();
+  for (let round = 0; round < 3; round++) step(before, stopped, 0.1);
   const renamed = tf.variable(stopped, true, straight.name + "_again");
   const { step: steps, moments } = before.state();
   const saved = moments.get(stopped.name);
@@ -45,7 +45,7 @@ Deno.test("a restored fused Adam goes on as if it had never stopped", () => {
   second.restore({ step: steps, moments: new Map([[renamed.name, saved]]) });
   before.dispose();
   tf.dispose([saved.first, saved.second]);
-  for (let round = 0; round < 3; round++) step(second, renamed);
+  for (let round = 0; round < 3; round++) step(second, renamed, 0.1);
 
   expect(steps).toBe(3);
   expectClose(renamed, straight, 0);
@@ -56,10 +56,10 @@ Deno.test("a restored fused Adam goes on as if it had never stopped", () => {
 
 Deno.test("weights assigned from outside are the ones fused Adam goes on from", () => {
   const variable = variableFrom(start);
-  const adam = new FusedAdam({ learningRate: 0.01 });
-  step(adam, variable);
+  const adam = new FusedAdam();
+  step(adam, variable, 0.01);
   tf.tidy(() => variable.assign(tf.fill([6, 4], 100)));
-  step(adam, variable);
+  step(adam, variable, 0.01);
   tf.tidy(() => expect(tf.abs(tf.sub(variable, 100)).max().dataSync()[0]).toBeLessThan(0.1));
   adam.dispose();
   variable.dispose();
@@ -68,8 +68,8 @@ Deno.test("weights assigned from outside are the ones fused Adam goes on from", 
 Deno.test("fused Adam's step leaves no tensor behind, its end none at all", () => {
   const before = tf.memory().numTensors;
   const variable = variableFrom(start);
-  const adam = new FusedAdam({ learningRate: 0.01 });
-  expectNoLeak(() => step(adam, variable));
+  const adam = new FusedAdam();
+  expectNoLeak(() => step(adam, variable, 0.01));
   adam.dispose();
   variable.dispose();
   expect(tf.memory().numTensors).toBe(before);

@@ -3,7 +3,6 @@ import { tf } from "../load.ts";
 import { type Attribute, runOperation } from "./native.ts";
 
 export interface AdamOptions {
-  readonly learningRate: number;
   /** Decay of the gradient's average. Default 0.9. */
   readonly beta1?: number;
   /** Decay of the squared gradient's average. Default 0.999. */
@@ -76,7 +75,7 @@ export class FusedAdam {
   readonly #slots = new Map<string, Slot>();
   #step = 0;
 
-  constructor(options: AdamOptions) {
+  constructor(options: AdamOptions = {}) {
     this.#options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, ...options };
   }
 
@@ -84,8 +83,12 @@ export class FusedAdam {
    * One step for every variable that has a gradient under its name (as `tf.variableGrads` returns them). A variable
    * that is new, or whose shape has changed, starts with zero moments. The gradients stay the caller's.
    */
-  apply(variables: readonly Variable[], gradients: Readonly<Record<string, Tensor>>): void {
-    const { learningRate, beta1, beta2, epsilon } = this.#options;
+  apply(
+    variables: readonly Variable[],
+    gradients: Readonly<Record<string, Tensor>>,
+    learningRate: number,
+  ): void {
+    const { beta1, beta2, epsilon } = this.#options;
     this.#step += 1;
     tf.tidy(() => {
       const powers = [beta1 ** this.#step, beta2 ** this.#step, learningRate, beta1, beta2, epsilon];

@@ -1,0 +1,24 @@
+import { Blobs, type BusError } from "@subtaxa/bus";
+import type { BlobRef, FoldEvent } from "@subtaxa/contracts";
+import { type DatasetError, datasetFiles } from "@subtaxa/dataset";
+import { Effect } from "effect";
+import type { RunDataInput } from "./run_data.ts";
+
+const fileOf = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
+  ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);
+
+/**
+ * Brings what a fold's data are made from into the local cache: the dataset's manifest and either its shards or, where the
+ * backbone is frozen, the features that stand for the images.
+ */
+export const runDataFiles = (
+  { spec, fold, state: { frozen } }: FoldEvent,
+): Effect.Effect<RunDataInput, BusError | DatasetError, Blobs> =>
+  Effect.gen(function* () {
+    const frozenFile = yield* fileOf(frozen);
+    const blobs = yield* Blobs;
+    const files = frozenFile === null
+      ? yield* datasetFiles(spec.manifest)
+      : { manifestFile: yield* blobs.file(spec.manifest), shardFiles: [], cacheFolder: blobs.cacheFolder };
+    return { spec, fold, ...files, frozenFile };
+  });
