@@ -9,6 +9,14 @@ export type ModelReason =
   | { readonly _tag: "Incompatible"; readonly file: string }
   /** The labels name a sub-class without a row in the head to start from, or leave a class without sub-class. */
   | { readonly _tag: "UnknownSubclass"; readonly class: number }
+  /** A file of pretrained weights can't be opened, or its kind is unknown. */
+  | { readonly _tag: "Unreadable"; readonly file: string }
+  /** The tensors of a file of pretrained weights are not those of the network. */
+  | { readonly _tag: "Mismatch"; readonly file: string; readonly layer: string }
+  /** Nobody publishes weights for this network. */
+  | { readonly _tag: "NoPublishedWeights"; readonly backbone: string }
+  /** Published weights could not be fetched; `file` is where they belong. */
+  | { readonly _tag: "NotFetched"; readonly url: string; readonly file: string }
   /** The caller asked for an early end. */
   | { readonly _tag: "Cancelled" };
 

@@ -23,6 +23,17 @@ export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts"
 export { type Network, networks } from "./networks.ts";
 export { preprocess, Preprocessing, preprocessings } from "./preprocessing.ts";
 export {
+  decodePretrained,
+  encodePretrained,
+  type Fetching,
+  fetchPublished,
+  type Pretrained,
+  type Published,
+  published,
+  publishedFor,
+  readPretrained,
+} from "./pretrained/mod.ts";
+export {
   imageTensor,
   type Inputs,
   inputTensor,

@@ -19,7 +19,6 @@ export interface Safetensors {
 }
 
 const LENGTH_BYTES = 8;
-const ITEM_BYTES = 4;
 /** The format's own limit, against headers that exhaust the memory. */
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -31,6 +30,21 @@ const Entry = z.object({
 const Header = z.object({ __metadata__: z.record(z.string(), z.string()).optional() }).catchall(Entry);
 
 const size = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
+
+/** bfloat16 is the upper half of a float32. */
+const widened = (halves: Uint16Array): Float32Array =>
+  new Float32Array(Uint32Array.from(halves, (half) => half * 0x10000).buffer);
+
+/** Types of a number as they are read: bytes of one, and the values of a tensor. Other floats become float32. */
+const types: Readonly<
+  Record<string, { bytes: number; values: (buffer: ArrayBuffer) => Float32Array | Int32Array }>
+> = {
+  F32: { bytes: 4, values: (buffer) => new Float32Array(buffer) },
+  F16: { bytes: 2, values: (buffer) => new Float32Array(new Float16Array(buffer)) },
+  BF16: { bytes: 2, values: (buffer) => widened(new Uint16Array(buffer)) },
+  F64: { bytes: 8, values: (buffer) => new Float32Array(new Float64Array(buffer)) },
+  I32: { bytes: 4, values: (buffer) => new Int32Array(buffer) },
+};
 
 /** Bytes of a safetensors file. Tensors keep the map's order. */
 export const writeSafetensors = ({ tensors, metadata }: Safetensors): Uint8Array<ArrayBuffer> => {
@@ -59,10 +73,15 @@ export const writeSafetensors = ({ tensors, metadata }: Safetensors): Uint8Array
 };
 
 /**
- * Reads float32 and int32 tensors (`F32`, `I32`: all that checkpoints hold) as copies.
+ * Reads tensors of floats (`F16`, `BF16`, `F64` become float32) and of 32-bit integers as copies. Those that `skip` names
+ * are checked and left out; they may be of any type.
  * Throws `ModelError/Malformed` naming `file` and the offending tensor.
  */
-export const readSafetensors = (bytes: Uint8Array, file: string): Safetensors => {
+export const readSafetensors = (
+  bytes: Uint8Array,
+  file: string,
+  skip: (name: string) => boolean = () => false,
+): Safetensors => {
   const malformed = (detail: string) =>
     new ModelError({
       reason: { _tag: "Malformed", file },
@@ -88,14 +107,16 @@ export const readSafetensors = (bytes: Uint8Array, file: string): Safetensors =>
   let covered = start;
   const byOffset = Object.entries(entries).sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
   for (const [name, { dtype, shape, data_offsets: [from, to] }] of byOffset) {
-    if (dtype !== "F32" && dtype !== "I32") throw malformed(`tensor '${name}' is of type ${dtype}`);
+    const type = types[dtype];
+    const skipped = skip(name);
+    if (!type && !skipped) throw malformed(`tensor '${name}' is of type ${dtype}`);
     const [begin, end] = [start + from, start + to];
-    if (begin !== covered || end > bytes.length || end - begin !== size(shape) * ITEM_BYTES) {
+    const misfit = type !== undefined && end - begin !== size(shape) * type.bytes;
+    if (begin !== covered || end < begin || end > bytes.length || misfit) {
       throw malformed(`tensor '${name}' of shape [${shape}] does not fit its bytes ${from} to ${to}`);
     }
     covered = end;
-    const copy = bytes.slice(begin, end).buffer;
-    tensors.set(name, { shape, values: dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy) });
+    if (type && !skipped) tensors.set(name, { shape, values: type.values(bytes.slice(begin, end).buffer) });
   }
   if (covered !== bytes.length) throw malformed(`${bytes.length - covered} bytes belong to no tensor`);
   return { tensors, metadata };

@@ -1,0 +1,110 @@
+import type { Backbone } from "@subtaxa/contracts";
+import { dirname, join, normalize } from "node:path";
+import { z } from "zod";
+import { ModelError } from "../error.ts";
+import { fromKeras, type KerasTensor, kerasTensor } from "./keras.ts";
+import type { Pretrained } from "./pretrained.ts";
+
+const Entry = z.object({
+  name: z.string(),
+  shape: z.array(z.number().int().min(0)),
+  dtype: z.string(),
+  quantization: z.object({
+    dtype: z.enum(["uint8", "uint16", "float16"]),
+    scale: z.number().optional(),
+    min: z.number().optional(),
+  }).optional(),
+});
+type Entry = z.infer<typeof Entry>;
+
+/** The parts of TensorFlow.js' model.json that say where the weights are. */
+const Model = z.object({
+  format: z.string().optional(),
+  weightsManifest: z.array(z.object({ paths: z.array(z.string()).min(1), weights: z.array(Entry) })).min(1),
+});
+
+const widths: Readonly<Record<string, number>> = {
+  ...{ float32: 4, float16: 2, int32: 4, bool: 1, uint8: 1, uint16: 2 },
+};
+
+/** Numbers at rest; quantised ones stand for themselves times `scale` plus `min`. */
+const decode = (buffer: ArrayBuffer, { quantization }: Entry): Float32Array => {
+  if (!quantization) return new Float32Array(buffer);
+  const { dtype, scale = 1, min = 0 } = quantization;
+  if (dtype === "float16") return new Float32Array(new Float16Array(buffer));
+  return Float32Array.from(
+    dtype === "uint8" ? new Uint8Array(buffer) : new Uint16Array(buffer),
+    (value) => value * scale + min,
+  );
+};
+
+/**
+ * Weights of a network in TensorFlow.js' format: `model.json` with its shards beside it. Throws `ModelError/Malformed`,
+ * `Unreadable` for a shard that can't be read, `Mismatch`.
+ */
+export const fromTfjs = async (text: string, file: string, backbone: Backbone): Promise<Pretrained> => {
+  const malformed = (detail: string) =>
+    new ModelError({
+      reason: { _tag: "Malformed", file },
+      message: `${file} is not a readable model.json of TensorFlow.js: ${detail}`,
+    });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw malformed(`it is no JSON (${cause instanceof Error ? cause.message : cause})`);
+  }
+  const model = Model.safeParse(json);
+  if (!model.success) throw malformed(z.prettifyError(model.error));
+
+  const folder = dirname(file);
+  const shard = async (path: string): Promise<Uint8Array> => {
+    const inside = normalize(path);
+    if (inside.startsWith("..") || inside.startsWith("/")) {
+      throw malformed(`'${path}' lies outside its folder`);
+    }
+    try {
+      return await Deno.readFile(join(folder, inside));
+    } catch (cause) {
+      throw new ModelError({
+        reason: { _tag: "Unreadable", file: join(folder, inside) },
+        message: `${join(folder, inside)}, which ${file} names, can't be read: ` +
+          (cause instanceof Error ? cause.message : cause),
+      });
+    }
+  };
+
+  const tensors: KerasTensor[] = [];
+  for (const { paths, weights } of model.data.weightsManifest) {
+    const bytes = await new Blob(await Promise.all(paths.map(shard)) as BlobPart[]).arrayBuffer();
+    let at = 0;
+    for (const entry of weights) {
+      const { name, shape, dtype, quantization } = entry;
+      const width = widths[quantization?.dtype ?? dtype];
+      if (width === undefined) throw malformed(`tensor '${name}' is of type ${dtype}`);
+      const end = at + width * shape.reduce((product, side) => product * side, 1);
+      if (end > bytes.byteLength) {
+        throw malformed(
+          `tensor '${name}' ends at byte ${end} of ${paths.join(", ")}, of ${bytes.byteLength}`,
+        );
+      }
+      if (dtype === "float32") {
+        tensors.push(kerasTensor(name, { shape, values: decode(bytes.slice(at, end), entry) }));
+      }
+      at = end;
+    }
+    if (at !== bytes.byteLength) {
+      throw malformed(`${bytes.byteLength - at} bytes of ${paths.join(", ")} are unused`);
+    }
+  }
+  const isGraph = model.data.format === "graph-model";
+  return fromKeras(
+    tensors,
+    file,
+    backbone,
+    isGraph
+      ? "it is a graph model, in which batch normalisation has been folded into the convolutions: convert it as a " +
+        "layers model"
+      : undefined,
+  );
+};
