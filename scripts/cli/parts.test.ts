@@ -22,7 +22,8 @@ Deno.test("every field of a run request is a flag with its range and default", (
   expect(flags.map((flag) => flag.attributeName())).toEqual(Object.keys(RunRequest.shape));
   const text = (name: string) => flags.find((flag) => flag.attributeName() === name)!;
   expect(text("imageSize").flags).toBe("--image-size <integer>");
-  expect(text("imageSize").description).toContain("(16 to 512; a multiple of 8; default: 64)");
+  expect(text("imageSize").description).toContain("(16 to 512; a multiple of 8)");
+  expect(text("epochs").description).toContain("(1 to 10000; default: 100)");
   expect(text("criterion").description).toContain("bic | aic");
   expect(text("dataset").description).toContain("required");
   expect(flagsOf(RunRequest, ["dataset"]).length).toBe(flags.length - 1);

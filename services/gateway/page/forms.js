@@ -1,6 +1,10 @@
 import { ApiProblem } from "./api.js";
 
-const named = (form) => [...form.elements].filter(({ name }) => name);
+/** An optional field that is left empty is left to the API: its placeholder says to what. */
+const named = (form) =>
+  [...form.elements].filter(({ name, dataset, value, validity }) =>
+    name && !("optional" in dataset && value === "" && !validity.badInput)
+  );
 
 /** Fields without a usable value: left out, they would become defaults of the API that the form doesn't show. */
 const missing = (form) =>
