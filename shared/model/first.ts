@@ -2,7 +2,7 @@ import type { RunSpec } from "@subtaxa/contracts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ModelError } from "./error.ts";
 import { newCheckpoint } from "./model.ts";
-import { decodePretrained, type Pretrained } from "./pretrained/pretrained.ts";
+import { decodePretrained, type Pretrained } from "./pretrained/mod.ts";
 
 /** Reads the weights that a run starts from. Throws `ModelError`: `Malformed`, or `Incompatible` for another network's. */
 export const readPretrainedOf = (

@@ -7,7 +7,7 @@ import { ModelError } from "./error.ts";
 import { classProbabilities } from "./head.ts";
 import { loadBackbone, loadModel, type Model } from "./model.ts";
 import { networks } from "./networks.ts";
-import type { Pretrained } from "./pretrained/pretrained.ts";
+import type { Pretrained } from "./pretrained/mod.ts";
 import { imageTensor, type Inputs, inputTensor, isFeatures } from "./run_data.ts";
 
 /** How far a loop over batches is. */

@@ -6,7 +6,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { newHead } from "./head.ts";
 import { Layers } from "./layers.ts";
 import { networks } from "./networks.ts";
-import type { Pretrained } from "./pretrained/pretrained.ts";
+import type { Pretrained } from "./pretrained/mod.ts";
 import type { Weights } from "./safetensors.ts";
 import { creating, inferring } from "./scopes.ts";
 
