@@ -1,7 +1,6 @@
 import { Backbone, frozenStages, stagesOf } from "@subtaxa/contracts";
 import type { Images } from "@subtaxa/dataset";
 import { tf } from "@subtaxa/tensorflow";
-import type { Rank } from "@tensorflow/tfjs";
 import { expect } from "expect";
 import {
   backboneFeatures,
@@ -9,12 +8,10 @@ import {
   decodeCheckpoint,
   embed,
   encodeCheckpoint,
-  Layers,
-  measuring,
   networks,
   newCheckpoint,
-  type Pretrained,
 } from "./mod.ts";
+import { madeUpWeights } from "./testing.ts";
 
 const side = 32;
 const quiet = { cancelled: () => false, progress: () => {} };
@@ -25,23 +22,6 @@ const images: Images = {
   pixels: Uint8Array.from({ length: 7 * side * side }, (_, i) => (i * i * 31) % 251),
 };
 const model = { imageSize: side, classes: ["a", "b"], seed: 3, fold: 0 } as const;
-
-/** Some trained weights: random ones whose batch statistics were measured. */
-const pretrainedOf = (backbone: Backbone, convention: Pretrained["convention"]): Pretrained => {
-  const { parameters: all, preprocessing } = newCheckpoint({ ...model, backbone });
-  const parameters = new Map(
-    [...all].filter(([name]) => !name.startsWith("embedding/"))
-      .map(([name, { shape, value }]) => [name, { shape, values: value }] as const),
-  );
-  const tensors = new Map(
-    [...parameters].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]),
-  );
-  const { scope, statistics } = measuring(tensors);
-  const x = tf.randomUniform<Rank.R4>([8, side, side, 3], -1, 1, "float32", 1);
-  tf.tidy(() => void networks[backbone].pooled(new Layers(scope, convention), x));
-  tf.dispose([...tensors.values(), x]);
-  return { backbone, convention, preprocessing, parameters, statistics: statistics() };
-};
 
 Deno.test("every layer of every network belongs to one of its stages, in their order", () => {
   for (const backbone of Backbone.options) {
@@ -58,7 +38,7 @@ Deno.test("every layer of every network belongs to one of its stages, in their o
 });
 
 Deno.test("frozen stages keep the pretrained weights, the others start from them, and a file holds both", () => {
-  const pretrained = pretrainedOf("small", "keras");
+  const pretrained = madeUpWeights("small", "keras");
   const start = newCheckpoint({ ...model, backbone: "small", freeze: "stage1", pretrained });
   expect([...start.frozen.keys()].every((name) => /^(stem|stage1)_/.test(name))).toBe(true);
   expect([...start.parameters.keys()].some((name) => /^(stem|stage1)_/.test(name))).toBe(false);
@@ -74,7 +54,7 @@ Deno.test("frozen stages keep the pretrained weights, the others start from them
 
 for (const [backbone, convention] of [["small", "keras"], ["resnet50", "torch"]] as const) {
   Deno.test(`${backbone}: features of a frozen backbone stand for the images`, () => {
-    const pretrained = pretrainedOf(backbone, convention);
+    const pretrained = madeUpWeights(backbone, convention);
     const before = tf.memory().numTensors;
     const values = backboneFeatures(pretrained, images, quiet);
     expect(tf.memory().numTensors).toBe(before);

@@ -1,14 +1,18 @@
 /** Small models and datasets for tests, in this folder and in the services that work with models. */
-import { type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
+import { type Backbone, type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
-import type { Tensor4D } from "@tensorflow/tfjs";
+import type { Rank, Tensor4D } from "@tensorflow/tfjs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import type { Checkpoint } from "./checkpoint.ts";
+import { type Convention, Layers } from "./layers.ts";
 import { newCheckpoint } from "./model.ts";
+import { networks } from "./networks.ts";
+import type { Pretrained } from "./pretrained/mod.ts";
 import type { RunDataInput } from "./run_data.ts";
+import { measuring } from "./scopes.ts";
 
 const offsetAndScale = (name: string, shape: readonly number[]): [number, number] => {
   if (name === "embedding/kernel") return [0, 0.2];
@@ -108,4 +112,23 @@ export const untrainedCheckpoint = ({ spec, fold }: RunDataInput): Checkpoint =>
     },
   );
   return { ...start, epoch: 1, statistics: new Map(statistics) };
+};
+
+/** Weights that could have been trained elsewhere: random ones, with the statistics of random images. */
+export const madeUpWeights = (backbone: Backbone, convention: Convention): Pretrained => {
+  const side = 32;
+  const untrained = newCheckpoint({ backbone, imageSize: side, classes: ["a", "b"], seed: 3, fold: 0 });
+  const parameters = new Map(
+    [...untrained.parameters].filter(([name]) => !name.startsWith("embedding/"))
+      .map(([name, { shape, value }]) => [name, { shape, values: value }] as const),
+  );
+  const tensors = new Map(
+    [...parameters].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])] as const),
+  );
+  const { scope, statistics } = measuring(tensors);
+  const x = tf.randomUniform<Rank.R4>([8, side, side, 3], -1, 1, "float32", 1);
+  tf.tidy(() => void networks[backbone].pooled(new Layers(scope, convention), x));
+  tf.dispose([...tensors.values(), x]);
+  const { preprocessing } = untrained;
+  return { backbone, convention, preprocessing, parameters, statistics: statistics() };
 };
