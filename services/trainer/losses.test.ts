@@ -1,101 +1,241 @@
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import { Mining } from "@subtaxa/contracts";
+import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { expect } from "expect";
 import fc from "fast-check";
-import { batchHardTriplets, crossEntropy } from "./losses.ts";
+import fixture from "./fixtures/triplets.json" with { type: "json" };
+import { crossEntropy, groupSensitiveTriplets, SUBCLASS_MARGIN, tripletLoss } from "./losses.ts";
 
-type Rows = readonly (readonly number[])[];
+type Row = readonly number[];
+type Rows = readonly Row[];
 
-const norm = (x: readonly number[]) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
+/** Distances anchor–positive and anchor–negative. */
+interface Triplet {
+  readonly positive: number;
+  readonly negative: number;
+}
 
-/** Equation (1) over every triplet of the batch; batch-hard keeps the worst of each anchor. Double precision. */
-const naive = (rows: Rows, labels: readonly number[], margin: number) => {
-  const unit = rows.map((row) => row.map((value) => value / Math.max(norm(row), 1e-12)));
-  const distance = (a: number, b: number) => norm(unit[a]!.map((value, i) => value - unit[b]![i]!));
-  const worst = labels.flatMap((label, a) => {
-    const triplets = labels.flatMap((other, p) =>
-      p === a || other !== label ? [] : labels.flatMap((third, n) => third === label ? [] : [[p, n] as const])
-    ).map(([p, n]) => ({ positive: distance(a, p), negative: distance(a, n) }));
-    const [first, ...rest] = triplets;
-    if (!first) return [];
-    return [rest.reduce((w, t) => t.positive - t.negative > w.positive - w.negative ? t : w, first)];
-  });
-  const losses = worst.map(({ positive, negative }) => Math.max(positive - negative + margin, 0));
+const norm = (x: Row) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
+const mean = (values: Row) => values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
+const distance = (a: Row, b: Row) => norm(a.map((value, i) => value - b[i]!));
+const unitRows = (rows: Rows) => rows.map((row) => row.map((value) => value / Math.max(norm(row), 1e-12)));
+const best = <T>(items: readonly T[], better: (a: T, b: T) => boolean): T =>
+  items.reduce((kept, item) => better(item, kept) ? item : kept);
+
+const figuresOf = (triplets: readonly Triplet[], margin: number) => {
+  const losses = triplets.map(({ positive, negative }) => Math.max(positive - negative + margin, 0));
   return [
     mean(losses),
     mean(losses.map((loss) => Number(loss > 0))),
-    mean(worst.map((triplet) => triplet.positive)),
-    mean(worst.map((triplet) => triplet.negative)),
-    worst.length,
-  ];
+    mean(triplets.map((triplet) => triplet.positive)),
+    mean(triplets.map((triplet) => triplet.negative)),
+    triplets.length,
+  ] as const;
 };
 
-const numericalGradient = (rows: Rows, labels: readonly number[], margin: number, step = 1e-5) =>
-  rows.flatMap((row, n) =>
+/** Equation (1) over the triplets that a miner keeps of all of a batch's, one by one, in double precision. */
+const naive = (rows: Rows, labels: Row, mining: Mining, margin: number): readonly number[] => {
+  const unit = unitRows(rows);
+  const kept = labels.flatMap((label, a) => {
+    const pairs = labels.flatMap((other, p) =>
+      p === a || other !== label ? [] : [
+        labels.flatMap((third, n) =>
+          third === label
+            ? []
+            : [{ positive: distance(unit[a]!, unit[p]!), negative: distance(unit[a]!, unit[n]!) }]
+        ),
+      ]
+    ).filter((triplets) => triplets.length > 0);
+    switch (mining) {
+      case "all":
+        return pairs.flat();
+      case "batch-hard":
+        return pairs.length === 0
+          ? []
+          : [best(pairs.flat(), (t, u) => t.positive - t.negative > u.positive - u.negative)];
+      case "semi-hard":
+        return pairs.map((triplets) => {
+          const farther = triplets.filter(({ positive, negative }) => negative > positive);
+          return farther.length > 0
+            ? best(farther, (t, u) => t.negative < u.negative)
+            : best(triplets, (t, u) => t.negative > u.negative);
+        });
+    }
+  });
+  const [loss, ...others] = figuresOf(kept, margin);
+  return [mining === "all" ? loss / (others[0] || 1) : loss, ...others];
+};
+
+/** GS-TRS group by group: the mean of two or more images against the nearest of the others. */
+const naiveGroups = (rows: Rows, classes: Row, subclasses: Row, margin: number): readonly number[] => {
+  const unit = unitRows(rows);
+  const level = (groups: Row, isOther: (image: number, member: number) => boolean) =>
+    [...new Set(groups)].flatMap((label) => {
+      const members = unit.filter((_, i) => groups[i] === label);
+      const others = unit.filter((_, i) => isOther(i, groups.indexOf(label)));
+      if (members.length < 2 || others.length === 0) return [];
+      const anchor = members[0]!.map((_, d) => mean(members.map((row) => row[d]!)));
+      const negative = Math.min(...others.map((row) => distance(anchor, row)));
+      return members.map((row) => ({ positive: distance(anchor, row), negative }));
+    });
+  const [loss, ...others] = figuresOf(level(classes, (i, m) => classes[i] !== classes[m]), margin);
+  const within = level(subclasses, (i, m) => classes[i] === classes[m] && subclasses[i] !== subclasses[m]);
+  return [loss + figuresOf(within, SUBCLASS_MARGIN * margin)[0], ...others];
+};
+
+/** Undefined where the loss bends or jumps next to the embeddings, so that it has no one gradient. */
+const numericalGradient = (rows: Rows, loss: (rows: Rows) => readonly number[], step = 2e-5) => {
+  const here = loss(rows)[0]!;
+  const slopes = rows.flatMap((row, n) =>
     row.map((_, i) => {
       const [up, down] = [step, -step].map((shift) =>
-        naive(rows.map((r, m) => m === n ? r.map((v, j) => j === i ? v + shift : v) : r), labels, margin)[0]!
+        loss(rows.map((r, m) => m === n ? r.map((v, j) => j === i ? v + shift : v) : r))[0]!
       );
-      return (up! - down!) / (2 * step);
+      return { ahead: (up! - here) / step, behind: (here - down!) / step };
     })
   );
+  const smooth = slopes.every(({ ahead, behind }) => Math.abs(ahead - behind) < 1e-3);
+  return smooth ? slopes.map(({ ahead, behind }) => (ahead + behind) / 2) : undefined;
+};
 
-const evaluate = (rows: Rows, labels: readonly number[], margin: number) =>
+const evaluate = (rows: Rows, loss: (embeddings: Tensor2D) => Tensor1D) =>
   tf.tidy(() => {
-    const y = tf.tensor1d([...labels], "int32");
     const x = tf.tensor2d(rows.map((row) => [...row]));
-    const value = batchHardTriplets(x, y, margin);
-    const gradient = tf.grad((e) => tf.slice1d(batchHardTriplets(e as Tensor2D, y, margin), 0, 1).asScalar())(
-      x,
-    );
-    return { value: [...value.dataSync()], gradient: [...gradient.dataSync()] };
+    const gradient = tf.grad((e) => tf.slice1d(loss(e as Tensor2D), 0, 1).asScalar())(x);
+    return { value: [...loss(x).dataSync()], gradient: [...gradient.dataSync()] };
   });
+const integers = (values: Row) => tf.tensor1d([...values], "int32");
+const mined = (labels: Row, mining: Mining, margin: number) => (embeddings: Tensor2D) =>
+  tripletLoss(embeddings, integers(labels), { mining, margin });
+const grouped = (classes: Row, subclasses: Row, margin: number) => (embeddings: Tensor2D) =>
+  groupSensitiveTriplets(embeddings, integers(classes), integers(subclasses), margin);
 
 const expectClose = (actual: readonly number[], wanted: readonly number[], tolerance: number) => {
   expect(actual).toHaveLength(wanted.length);
-  actual.forEach((value, i) => expect(Math.abs(value - wanted[i]!)).toBeLessThan(tolerance));
+  const worst = Math.max(...actual.map((value, i) => Math.abs(value - wanted[i]!)));
+  expect(worst).toBeLessThan(tolerance);
 };
 
-Deno.test("batch-hard triplet loss equals the worst of all triplets per anchor, in value and gradient", () => {
+const batch = fc.record({
+  count: fc.integer({ min: 2, max: 12 }),
+  classes: fc.integer({ min: 1, max: 4 }),
+  seed: fc.nat(10_000),
+  margin: fc.constantFrom(0.05, 0.2, 1),
+  spread: fc.constantFrom(0.3, 1, 3),
+}).map(({ count, classes, seed, margin, spread }) => {
+  const source = random(seed);
+  const rows = Array.from(
+    { length: count },
+    () => Array.from({ length: 5 }, (_, d) => spread * source.normal() + d),
+  );
+  const labels = rows.map(() => source.integer(classes));
+  return { rows, labels, subclasses: labels.map((label) => 2 * label + source.integer(2)), margin };
+});
+
+const compare = (
+  rows: Rows,
+  naive: (rows: Rows) => readonly number[],
+  loss: (embeddings: Tensor2D) => Tensor1D,
+) => {
+  const wanted = numericalGradient(rows, naive);
+  fc.pre(wanted !== undefined);
+  const { value, gradient } = evaluate(rows, loss);
+  expectClose(value, naive(rows), 2e-5);
+  expectClose(gradient, wanted!, 1e-4);
+};
+
+for (const mining of Mining.options) {
+  Deno.test(`${mining}: value and gradient are those of a loop over all triplets`, () => {
+    fc.assert(
+      fc.property(batch, ({ rows, labels, margin }) => {
+        compare(rows, (rows) => naive(rows, labels, mining, margin), mined(labels, mining, margin));
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+Deno.test("GS-TRS: value and gradient, through the mean anchors too, are those of a loop over the groups", () => {
   fc.assert(
-    fc.property(
-      fc.integer({ min: 2, max: 10 }),
-      fc.integer({ min: 1, max: 4 }),
-      fc.integer({ min: 0, max: 10_000 }),
-      fc.constantFrom(0.05, 0.2, 1),
-      (count, classes, seed, margin) => {
-        // Spread over the circle by incommensurable sines: no two pairs at the same distance, where the gradient jumps.
-        const rows = Array.from(
-          { length: count },
-          (_, n) =>
-            Array.from({ length: 6 }, (_, i) => 2 * Math.sin(1.7 * seed + 12.9898 * n + 78.233 * i ** 1.5)),
-        );
-        const labels = rows.map((_, n) => (n * 7 + seed) % classes);
-        const { value, gradient } = evaluate(rows, labels, margin);
-        expectClose(value, naive(rows, labels, margin), 1e-5);
-        expectClose(gradient, numericalGradient(rows, labels, margin), 1e-3);
-      },
-    ),
-    { numRuns: 40, seed: 7 },
+    fc.property(batch, ({ rows, labels, subclasses, margin }) => {
+      compare(
+        rows,
+        (rows) => naiveGroups(rows, labels, subclasses, margin),
+        grouped(labels, subclasses, margin),
+      );
+    }),
+    { numRuns: 60 },
   );
 });
+
+const losses = (classes: Row, subclasses: Row, margin: number) => ({
+  "batch-hard": mined(subclasses, "batch-hard", margin),
+  "semi-hard": mined(subclasses, "semi-hard", margin),
+  all: mined(subclasses, "all", margin),
+  "group-sensitive": grouped(classes, subclasses, margin),
+});
+
+for (const [name, loss] of Object.entries(losses(fixture.classes, fixture.subclasses, fixture.margin))) {
+  Deno.test(`${name}: value and gradient are PyTorch's`, () => {
+    const { value, gradient } = evaluate(fixture.embeddings, loss);
+    const wanted = fixture.losses[name as keyof typeof fixture.losses];
+    expectClose(value, wanted.value, 1e-5);
+    expectClose(gradient, wanted.gradient, 1e-5);
+  });
+}
 
 Deno.test("a batch without any triplet has loss 0 and gradient 0", () => {
   const rows = [[1, 2, 3], [-1, 0.5, 2], [0.1, 0.2, -3]];
   for (const labels of [[0, 1, 2], [4, 4, 4]]) {
-    const { value, gradient } = evaluate(rows, labels, 0.2);
-    expect(value).toEqual([0, 0, 0, 0, 0]);
-    expect(gradient.every((g) => g === 0)).toBe(true);
+    for (const loss of Object.values(losses(labels, labels, 0.2))) {
+      const { value, gradient } = evaluate(rows, loss);
+      expect(value).toEqual([0, 0, 0, 0, 0]);
+      expect(gradient.every((g) => Math.abs(g) === 0)).toBe(true);
+    }
   }
 });
 
 Deno.test("equal and zero embeddings have finite gradients", () => {
-  for (const rows of [[[1, 0], [1, 0], [1, 0], [0, 1]], [[0, 0], [0, 0], [0, 0], [1, 1]]]) {
-    const { value, gradient } = evaluate(rows, [0, 0, 1, 1], 0.2);
-    expect([...value, ...gradient].every(Number.isFinite)).toBe(true);
+  for (
+    const rows of [
+      [[1, 0], [1, 0], [1, 0], [0, 1]],
+      [[0, 0], [0, 0], [0, 0], [1, 1]],
+      new Array(4).fill([3, 4]),
+    ]
+  ) {
+    for (const loss of Object.values(losses([0, 0, 1, 1], [0, 0, 1, 1], 0.2))) {
+      const { value, gradient } = evaluate(rows, loss);
+      expect([...value, ...gradient].every(Number.isFinite)).toBe(true);
+      expect(value[0]).toBeGreaterThan(0);
+    }
+  }
+});
+
+Deno.test("an embedding that is not a number is not hidden", () => {
+  for (const loss of Object.values(losses([0, 0, 1, 1], [0, 0, 1, 1], 0.2))) {
+    expect(evaluate([[1, 2], [NaN, 1], [2, 1], [3, 3]], loss).value[0]).toBeNaN();
+  }
+});
+
+Deno.test("the largest batch there can be is no trouble, and leaves no tensor behind", () => {
+  const [count, width] = [1024, 8];
+  const labels = Array.from({ length: count }, (_, i) => i % 7);
+  const rows = labels.map((label, i) =>
+    Array.from({ length: width }, (_, d) => Math.sin(label + d) + 0.1 * Math.sin(i * d))
+  );
+  const before = tf.memory().numTensors;
+  for (const [name, loss] of Object.entries(losses(labels.map((label) => label % 3), labels, 0.2))) {
+    const { value } = evaluate(rows, loss);
+    if (name === "all") {
+      expect(value[4]).toBe(labels.reduce((sum, label) => {
+        const same = labels.filter((other) => other === label).length;
+        return sum + (same - 1) * (count - same);
+      }, 0));
+    }
     expect(value[0]).toBeGreaterThan(0);
   }
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 Deno.test("cross-entropy is the mean of −log softmax, with gradient softmax − one-hot over N", () => {
