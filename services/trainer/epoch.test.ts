@@ -1,17 +1,20 @@
 import { type Labels, RunRequest, type RunSpec, specOf } from "@subtaxa/contracts";
+import type { Images } from "@subtaxa/dataset";
 import {
+  backboneFeatures,
   type BatchProgress,
   type Checkpoint,
   classify,
   decodeCheckpoint,
   encodeCheckpoint,
   firstCheckpoint,
+  newCheckpoint,
   type RunData,
 } from "@subtaxa/model";
-import { stripes } from "@subtaxa/model/testing";
+import { madeUpWeights, stripes } from "@subtaxa/model/testing";
 import { tf } from "@subtaxa/tensorflow";
 import { expect } from "expect";
-import { type EpochInput, trainEpoch } from "./epoch.ts";
+import { type EpochInput, learningRateAt, trainEpoch } from "./epoch.ts";
 
 const [SIDE, COUNT, TRAINING] = [16, 80, 60];
 
@@ -185,4 +188,68 @@ Deno.test("a loss that is no longer finite ends the epoch with advice", () => {
   expect(wild).toThrow(/diverged in epoch 1, batch \d+.*smaller learningRate/);
   expect(wild).toThrow(expect.objectContaining({ _tag: "TrainingError", retryable: false }));
   expect(tf.memory().numTensors).toBe(before);
+});
+
+Deno.test("GS-TRS: the head tells classes apart, the triplets sub-classes", () => {
+  const gsTrs = { spec: spec({ method: "gs-trs" }), labels: split(data(), [0, 5]) };
+  const { checkpoint, history } = run(5, gsTrs);
+  expect(checkpoint.head.rows).toEqual([{ class: 0, id: 0 }, { class: 1, id: 0 }]);
+  expect(history[0]).toMatchObject({ subclasses: 3, images: TRAINING });
+  expect(history.at(-1)!.triplet!).toBeLessThan(history[0]!.triplet!);
+  expect(accuracy(checkpoint, data())).toBeGreaterThan(0.9);
+});
+
+Deno.test("every miner and the grouped batches train", () => {
+  for (const mining of ["batch-hard", "semi-hard", "all"] as const) {
+    const { checkpoint, history } = run(4, {
+      spec: spec({ mining, sampling: "grouped", imagesPerClass: 4 }),
+    });
+    expect(history[0]!.images).toBeGreaterThanOrEqual(TRAINING);
+    expect(history.at(-1)!.triplet!).toBeLessThan(history[0]!.triplet!);
+    expect(accuracy(checkpoint, data())).toBeGreaterThan(0.8);
+  }
+});
+
+Deno.test("the learning rate stays, or falls along a cosine to 0", () => {
+  const at = (schedule: "constant" | "cosine", done: number) =>
+    learningRateAt({ learningRate: 0.1, schedule, epochs: 8 }, done);
+  expect([0, 3.7, 8].map((done) => at("constant", done))).toEqual([0.1, 0.1, 0.1]);
+  // Loshchilov & Hutter 2017, equation 5, with a least rate of 0
+  const expected = [0.1, 0.1 * (1 + Math.SQRT1_2) / 2, 0.05, 0];
+  [0, 2, 4, 8].forEach((done, i) => expect(at("cosine", done)).toBeCloseTo(expected[i]!, 12));
+});
+
+Deno.test("frozen stages stay as they are, weights and statistics, and the others learn", () => {
+  const frozenSpec = spec({ freeze: "stage1", method: "standard" });
+  const start = newCheckpoint({ ...frozenSpec, fold: 0, pretrained: madeUpWeights("small", "keras") });
+  const { checkpoint } = trainEpoch(input({ spec: frozenSpec, start }), quiet);
+  expect(checkpoint.frozen).toEqual(start.frozen);
+  expect([...checkpoint.statistics.keys()].sort()).toEqual([...start.statistics.keys()].sort());
+  for (const [name, { values }] of checkpoint.statistics) {
+    const same = start.statistics.get(name)!.values.every((value, i) => value === values[i]);
+    expect([name, same]).toEqual([name, /^(stem|stage1)_/.test(name)]);
+  }
+  for (const [name, { value }] of checkpoint.parameters) {
+    expect([name, value.some((v, i) => v !== start.parameters.get(name)!.value[i])]).toEqual([name, true]);
+  }
+});
+
+Deno.test("with a frozen backbone an epoch takes its features for the images", () => {
+  const frozenSpec = spec({ freeze: "backbone" });
+  const pretrained = madeUpWeights("small", "keras");
+  const { inputs, ...rest } = data();
+  const values = backboneFeatures(pretrained, inputs as Images, quiet);
+  const features = { image: Uint32Array.from({ length: COUNT }, (_, i) => i), values, dimension: 64 };
+  const frozen = { spec: frozenSpec, data: { ...rest, inputs: features } };
+  const before = tf.memory().numTensors;
+  const { checkpoint, history } = run(6, {
+    ...frozen,
+    start: newCheckpoint({ ...frozenSpec, fold: 0, pretrained }),
+  });
+  expect(tf.memory().numTensors).toBe(before);
+  expect(history.at(-1)!.loss).toBeLessThan(history[0]!.loss / 2);
+  expect([...checkpoint.parameters.keys()]).toEqual(["embedding/kernel", "embedding/bias"]);
+  expect(checkpoint.statistics.size + checkpoint.frozen.size).toBe(0);
+  const probability = classify({ checkpoint, inputs: features, indices: rest.split.test }, quiet);
+  expect(probability).toHaveLength(2 * rest.split.test.length);
 });
