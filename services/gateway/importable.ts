@@ -7,21 +7,25 @@ import { isWithin, Settings } from "./settings.ts";
 const found = (call: Promise<string>) => call.catch(() => null);
 
 /**
- * The folder that `path` names, absolute, with symbolic links resolved, provided that it lies below one of the data
- * roots. Whether something exists outside of them is never told.
+ * What `path` names, absolute, with symbolic links resolved, provided that it lies below one of the data roots. Whether
+ * something exists outside of them is never told. `field` is the request's that is to blame.
  */
-export const importableFolder = (path: string): Effect.Effect<string, ProblemError, Settings> =>
+const readable = (
+  path: string,
+  field: string,
+  kind: "file" | "folder",
+): Effect.Effect<string, ProblemError, Settings> =>
   Effect.gen(function* () {
     const { dataRoots } = yield* Settings;
-    const refuse = (message: string) => fieldProblem("path-not-importable", "path", message);
+    const refuse = (message: string) => fieldProblem("path-not-importable", field, message);
     if (dataRoots.length === 0) {
-      return yield* refuse("no import is allowed: none of the folders in SUBTAXA_DATA_ROOTS exists");
+      return yield* refuse("nothing may be read: none of the folders in SUBTAXA_DATA_ROOTS exists");
     }
     const wanted = resolve(path);
     const named = wanted === path ? `'${path}'` : `'${path}' (${wanted})`;
     const outside = refuse(
-      `${named} is not below an allowed folder (${dataRoots.join(", ")}): move the images there, ` +
-        "or add their folder to SUBTAXA_DATA_ROOTS",
+      `${named} is not below an allowed folder (${dataRoots.join(", ")}): move it there, ` +
+        "or add its folder to SUBTAXA_DATA_ROOTS",
     );
     const allowed = (absolute: string) => dataRoots.some((root) => isWithin(root, absolute));
     const real = yield* Effect.promise(() => found(realpath(wanted)));
@@ -29,7 +33,12 @@ export const importableFolder = (path: string): Effect.Effect<string, ProblemErr
       return yield* allowed(wanted) ? refuse(`${named} does not exist`) : outside;
     }
     if (!allowed(real)) return yield* outside;
-    const isFolder = yield* Effect.promise(() => stat(real).then((info) => info.isDirectory(), () => false));
-    if (!isFolder) return yield* refuse(`${named} is no folder`);
-    return real;
+    const fits = yield* Effect.promise(() =>
+      stat(real).then((info) => kind === "folder" ? info.isDirectory() : info.isFile(), () => false)
+    );
+    return fits ? real : yield* refuse(`${named} is no ${kind}`);
   });
+
+export const importableFolder = (path: string) => readable(path, "path", "folder");
+
+export const importableFile = (path: string, field: string) => readable(path, field, "file");

@@ -26,9 +26,11 @@ export const problems = {
   "invalid-request": { status: 422, title: "The request doesn't fit its schema" },
   "path-not-importable": { status: 422, title: "The path can't be imported" },
   "unknown-clusterer": { status: 422, title: "There is no such clusterer" },
+  "unusable-weights": { status: 422, title: "The network can't start from these weights" },
   "impossible-split": { status: 422, title: "The dataset is too small for this run" },
   "key-reused": { status: 422, title: "The Idempotency-Key belongs to another request" },
   "internal": { status: 500, title: "Something unexpected happened" },
+  "weights-not-fetched": { status: 503, title: "The weights could not be fetched" },
   "unavailable": { status: 503, title: "A part that is needed can't be reached" },
 } as const satisfies Record<string, { status: number; title: string }>;
 export type ProblemKind = keyof typeof problems;

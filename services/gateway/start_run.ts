@@ -1,4 +1,4 @@
-import { Bus, type BusError, KeyValue } from "@subtaxa/bus";
+import { type Blobs, Bus, type BusError, KeyValue } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
   initialFoldState,
@@ -15,7 +15,9 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
+import type { Settings } from "./settings.ts";
 import { checkSettings } from "./settings_check.ts";
+import { pretrainedOf } from "./weights.ts";
 import { checkSplits } from "./splits.ts";
 
 /** How long an Idempotency-Key is remembered, milliseconds. */
@@ -56,7 +58,7 @@ const checkClusterer = ({ method, clusterer }: RunSpec) =>
 
 const pinnedSpec = (
   request: RunRequest,
-): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel | Bus> =>
+): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel | Bus | Blobs | Settings> =>
   Effect.gen(function* () {
     const model = yield* ReadModel;
     const name = request.dataset;
@@ -84,7 +86,7 @@ const pinnedSpec = (
     yield* checkSettings(request);
     const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
     yield* checkClusterer(spec);
-    return spec;
+    return { ...spec, pretrained: yield* pretrainedOf(request) };
   });
 
 /** Publishes the folds, those that are not in the log yet; `fresh`: none can be. */
@@ -116,7 +118,11 @@ const publishFolds = ({ id, at, spec }: Start, fresh: boolean) =>
 export const startRun = (
   request: RunRequest,
   key: string | undefined,
-): Effect.Effect<string, ProblemError | BusError | DatasetError, ReadModel | Bus | KeyValue> =>
+): Effect.Effect<
+  string,
+  ProblemError | BusError | DatasetError,
+  ReadModel | Bus | KeyValue | Blobs | Settings
+> =>
   Effect.gen(function* () {
     const digest = digestOf(JSON.stringify(request)); // parsed, so its fields are in the schema's order
     const kv = yield* KeyValue;

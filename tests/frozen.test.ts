@@ -1,0 +1,111 @@
+import { Bus, Connection } from "@subtaxa/bus";
+import { DatasetView, type Event, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
+import { encodePretrained } from "@subtaxa/model";
+import { madeUpWeights } from "@subtaxa/model/testing";
+import { ConfigProvider, Effect, Layer } from "effect";
+import { expect } from "expect";
+import { join } from "node:path";
+import { drawDataset } from "../scripts/demo/images.ts";
+import { startStack } from "../scripts/stack/mod.ts";
+import { json, post, until } from "./support.ts";
+
+const folds = 2;
+
+const scenario = (folder: string) =>
+  Effect.gen(function* () {
+    const images = join(folder, "organisms");
+    yield* drawDataset(images, { seed: 3, imagesPerClass: 30, side: 32 });
+    const weights = join(folder, "weights.safetensors");
+    yield* Effect.promise(() => Deno.writeFile(weights, encodePretrained(madeUpWeights("small", "keras"))));
+    const stack = yield* startStack({
+      dataFolder: join(folder, "data"),
+      port: 0,
+      env: { SUBTAXA_DATA_ROOTS: folder },
+    });
+    yield* stack.ready;
+    const url = `${stack.url}/v1`;
+    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
+    yield* until(
+      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
+      ({ state }) => state !== "importing",
+    );
+    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
+    const bus = Bus.layer.pipe(Layer.provideMerge(Connection.layer("test").pipe(Layer.provide(env))));
+    return yield* Effect.gen(function* () {
+      const bus = yield* Bus;
+      const common = {
+        dataset: "organisms",
+        imageSize: 32,
+        epochs: 2,
+        batchSize: 16,
+        weights,
+        freeze: "backbone",
+      };
+      const logOf = (request: Record<string, unknown>) =>
+        Effect.gen(function* () {
+          const { id } = (yield* Effect.promise(() => post(`${url}/runs`, { ...common, ...request }))) as {
+            id: string;
+          };
+          const run = yield* until(
+            async () => RunView.parse(await json(`${url}/runs/${id}`)),
+            ({ state }) => state !== "queued" && state !== "running",
+          );
+          const facts = yield* bus.history(subjects.run(id));
+          return { run, events: facts.map(({ event }) => event) };
+        });
+      return {
+        gsTrs: yield* logOf({ method: "gs-trs", folds, fixedClusters: 2 }),
+        triplet: yield* logOf({
+          method: "triplet",
+          mining: "semi-hard",
+          schedule: "cosine",
+          sampling: "grouped",
+        }),
+      };
+    }).pipe(Effect.provide(bus));
+  });
+
+const chainOf = (events: readonly Event[], fold: number) =>
+  events.filter(isFoldEvent).filter((event) => event.fold === fold).map(({ type, epoch }) =>
+    `${epoch} ${type}`
+  );
+
+Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins with its clusters", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-frozen-" });
+  try {
+    const { gsTrs, triplet } = await Effect.runPromise(Effect.scoped(scenario(folder)));
+    expect([gsTrs.run.error, triplet.run.error]).toEqual([undefined, undefined]);
+    for (let fold = 0; fold < folds; fold++) {
+      expect(chainOf(gsTrs.events, fold)).toEqual([
+        "0 run.requested",
+        "0 backbone.extracted",
+        ...["0 adaptation.planned", "0 features.extracted", "0 dataset.relabelled"],
+        ...["1 epoch.trained", "1 epoch.validated"],
+        ...["1 adaptation.planned", "1 features.extracted", "1 dataset.relabelled"],
+        ...["2 epoch.trained", "2 epoch.validated", "2 fold.completed"],
+      ]);
+    }
+    expect(chainOf(triplet.events, 0)).toEqual([
+      ...["0 run.requested", "0 backbone.extracted", "1 epoch.trained", "1 epoch.validated"],
+      ...["2 epoch.trained", "2 epoch.validated", "2 fold.completed"],
+    ]);
+
+    const frozen = [...gsTrs.events, ...triplet.events].flatMap((event) =>
+      event.type === "backbone.extracted" ? [event.state.frozen!.key] : []
+    );
+    expect(frozen).toHaveLength(folds + 1);
+    expect(new Set(frozen).size).toBe(1);
+
+    for (const event of gsTrs.events) {
+      if (event.type !== "epoch.trained") continue;
+      expect(event.state.classes.every(({ clusters }) => clusters === 2)).toBe(true);
+      expect(event.training.subclasses).toBe(2 * event.spec.classes.length);
+      expect(event.training.triplet).toBeGreaterThan(0);
+    }
+    const chance = 1 / gsTrs.run.classes.length;
+    expect(gsTrs.run.metrics!.accuracy).toBeGreaterThan(chance);
+    expect(triplet.run.metrics!.accuracy).toBeGreaterThan(chance);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
