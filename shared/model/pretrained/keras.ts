@@ -13,12 +13,13 @@ export interface KerasTensor extends Floats {
 
 const convolution = ["kernel", "bias"];
 const batchNormalisation = ["gamma", "beta", "moving_mean", "moving_variance"];
-/** A layer of Keras' EfficientNet, ahead of the first convolution. */
+/** A layer of Keras' EfficientNet, ahead of the first convolution; Keras numbers those of further networks. */
 const NORMALISATION = "normalization";
+const isNormalisation = (layer: string) => /^normalization(_\d+)?$/.test(layer);
 
 /** Variables of a layer in the order in which Keras creates them. */
 const partsOf = (layer: string, { parameters }: Shapes): readonly string[] => {
-  if (layer === NORMALISATION) return ["mean", "variance"];
+  if (isNormalisation(layer)) return ["mean", "variance"];
   return parameters.has(`${layer}/gamma`) ? batchNormalisation : convolution;
 };
 
@@ -61,7 +62,8 @@ export const fromKeras = (
 ): Pretrained => {
   const shapes = shapesOf(backbone);
   const tensors = new Map<string, Floats>();
-  for (const { layer, part, shape, values } of found) {
+  for (const { layer: named, part, shape, values } of found) {
+    const layer = isNormalisation(named) ? NORMALISATION : named;
     const word = typeof part === "number" ? partsOf(layer, shapes)[part] ?? String(part) : part;
     const name = `${layer}/${word === "depthwise_kernel" ? "kernel" : word}`;
     if (tensors.has(name)) {

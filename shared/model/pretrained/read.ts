@@ -5,7 +5,7 @@ import { readSafetensors } from "../safetensors.ts";
 import { fromKeras } from "./keras.ts";
 import { readKerasH5 } from "./keras_h5.ts";
 import { decodePretrained, isPretrained, type Pretrained } from "./pretrained.ts";
-import { fromTfjs } from "./tfjs.ts";
+import { readTfjs } from "./tfjs.ts";
 import { fromTorch } from "./torch.ts";
 
 const HDF5 = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -56,7 +56,10 @@ export const readPretrained = async (path: string, backbone: Backbone): Promise<
       `is a zip archive or a pickle, as PyTorch's .pth and Keras' .keras are; ${KINDS}: save it as one of them`,
     );
   }
-  if (path.endsWith(".json")) return await fromTfjs(await Deno.readTextFile(path), path, backbone);
+  if (path.endsWith(".json")) {
+    const { tensors, hint } = await readTfjs(await Deno.readTextFile(path), path);
+    return fromKeras(tensors, path, backbone, hint);
+  }
   // A safetensors header is a JSON object; its length comes first.
   if (start[8] !== 0x7b) throw unreadable(path, `is of an unknown kind: ${KINDS}`);
   const bytes = await Deno.readFile(path);

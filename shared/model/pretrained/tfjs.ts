@@ -1,9 +1,7 @@
-import type { Backbone } from "@subtaxa/contracts";
 import { dirname, join, normalize } from "node:path";
 import { z } from "zod";
 import { ModelError } from "../error.ts";
-import { fromKeras, type KerasTensor, kerasTensor } from "./keras.ts";
-import type { Pretrained } from "./pretrained.ts";
+import { type KerasTensor, kerasTensor } from "./keras.ts";
 
 const Entry = z.object({
   name: z.string(),
@@ -38,11 +36,21 @@ const decode = (buffer: ArrayBuffer, { quantization }: Entry): Float32Array => {
   );
 };
 
+export interface TfjsWeights {
+  readonly tensors: readonly KerasTensor[];
+  /** Of a graph model, which rarely holds a network's layers. */
+  readonly hint?: string;
+}
+
+const GRAPH_MODEL =
+  "it is a graph model, in which batch normalisation has been folded into the convolutions: " +
+  "convert it as a layers model";
+
 /**
- * Weights of a network in TensorFlow.js' format: `model.json` with its shards beside it. Throws `ModelError/Malformed`,
- * `Unreadable` for a shard that can't be read, `Mismatch`.
+ * The floats of a model in TensorFlow.js' format, of which `text` is the `model.json` at `file`; its shards lie beside it.
+ * Throws `ModelError/Malformed`, and `Unreadable` for a shard.
  */
-export const fromTfjs = async (text: string, file: string, backbone: Backbone): Promise<Pretrained> => {
+export const readTfjs = async (text: string, file: string): Promise<TfjsWeights> => {
   const malformed = (detail: string) =>
     new ModelError({
       reason: { _tag: "Malformed", file },
@@ -97,14 +105,5 @@ export const fromTfjs = async (text: string, file: string, backbone: Backbone): 
       throw malformed(`${bytes.byteLength - at} bytes of ${paths.join(", ")} are unused`);
     }
   }
-  const isGraph = model.data.format === "graph-model";
-  return fromKeras(
-    tensors,
-    file,
-    backbone,
-    isGraph
-      ? "it is a graph model, in which batch normalisation has been folded into the convolutions: convert it as a " +
-        "layers model"
-      : undefined,
-  );
+  return { tensors, ...(model.data.format === "graph-model" ? { hint: GRAPH_MODEL } : {}) };
 };
