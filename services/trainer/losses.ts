@@ -78,9 +78,6 @@ export const tripletLoss = (
   return lossOfDistances(points, points, (distances) => miners[mining](distances, subclasses, margin));
 };
 
-export const batchHardTriplets = (embeddings: Tensor2D, labels: Tensor1D, margin: number): Tensor1D =>
-  tripletLoss(embeddings, labels, { mining: "batch-hard", margin });
-
 /** The margin between sub-classes of one class, as a share of that between classes: they may lie closer together. */
 export const SUBCLASS_MARGIN = 0.5;
 
