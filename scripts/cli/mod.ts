@@ -5,12 +5,15 @@ import { reachLoopbackDirectly } from "../stack/mod.ts";
 import { exitCode } from "./error.ts";
 import { type Job, makeProgram } from "./program.ts";
 
-export { ask, request, type Target } from "./api.ts";
-export { importFolder } from "./datasets.ts";
-export { failedError } from "./error.ts";
+export { ask, request, serverEvents, type Target, untilOver } from "./api.ts";
+export { datasetView, describeDataset, importFolder, listDatasets, nameFrom } from "./datasets.ts";
+export { CliError, exitCode, failedError } from "./error.ts";
+export { flagsOf, requestOf } from "./flags.ts";
+export { dataFolder } from "./machine.ts";
 export { saveReport, startRun } from "./runs.ts";
-export { watchRun } from "./watch.ts";
-export { table } from "./words.ts";
+export { makeScreen, type Screen } from "./screen.ts";
+export { runView, watchRun } from "./watch.ts";
+export { count, duration, percent, table } from "./words.ts";
 
 const parse = (args: readonly string[]): Job | number => {
   let chosen: Job | undefined;

@@ -1,0 +1,57 @@
+import { type Method, RunMetricsView, usesClustering } from "@subtaxa/contracts";
+import { Effect } from "effect";
+import { ask, type CliError, request, runView, type Target } from "../cli/mod.ts";
+import { ReproduceError } from "./error.ts";
+import { agreementsOf, groupBefore, labelsOfEpochs } from "./labels.ts";
+import type { Collected } from "./results.ts";
+
+/** The pseudo-labels that each fold's best epoch was trained on; none for a run that never divided a class. */
+const bestLabels = (
+  target: Target,
+  id: string,
+  epochs: ReadonlyMap<number, number>,
+): Effect.Effect<ReadonlyMap<number, string>, CliError> =>
+  request(target, `/v1/runs/${id}/labels.csv`).pipe(
+    Effect.flatMap(({ body }) =>
+      Effect.promise(() =>
+        labelsOfEpochs((body ?? new Blob().stream()).pipeThrough(new TextDecoderStream()), epochs)
+      )
+    ),
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
+      () => Effect.succeed(new Map<number, string>()),
+    ),
+  );
+
+const noGroups = (separator: string) =>
+  new ReproduceError({
+    reason: { _tag: "NoGroups", separator },
+    message:
+      `no file name in the split classes holds "${separator}", so it tells no groups: leave out --groups, or give ` +
+      "what follows the group's name",
+  });
+
+/** What a completed run left behind; `groups` separates the known group from the rest of a file's name. */
+export const collect = (
+  target: Target,
+  { method, id }: { readonly method: Method; readonly id: string },
+  groups: string | undefined,
+): Effect.Effect<Collected, CliError | ReproduceError> =>
+  Effect.gen(function* () {
+    const metrics = yield* ask(target, `/v1/runs/${id}/metrics`, RunMetricsView);
+    const { history } = yield* runView(target, id);
+    if (groups === undefined || !usesClustering(method)) {
+      return { method, id, metrics, history, agreement: [] };
+    }
+    const epochs = new Map(metrics.folds.map(({ fold, bestEpoch }) => [fold, bestEpoch]));
+    const labels = yield* bestLabels(target, id, epochs);
+    const groupOf = groupBefore(groups);
+    let told = false;
+    const agreement = agreementsOf(labels, epochs, (image) => {
+      const group = groupOf(image);
+      told ||= group !== undefined;
+      return group;
+    });
+    if (agreement.length > 0 && !told) return yield* noGroups(groups);
+    return { method, id, metrics, history, agreement };
+  });

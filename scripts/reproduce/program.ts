@@ -1,0 +1,90 @@
+import { Method, RunRequest } from "@subtaxa/contracts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
+import { flagsOf } from "../cli/mod.ts";
+import { allMethods, type Plan } from "./plan.ts";
+
+/** The paper's (section 4.1). */
+const paperFolds = 5;
+
+const methodList = (text: string): Method[] => {
+  const names = [...new Set(text.split(",").map((name) => name.trim()).filter((name) => name !== ""))];
+  const parsed = z.array(Method).min(1).safeParse(names);
+  if (!parsed.success) throw new InvalidArgumentError(`Allowed are ${allMethods.join(", ")}.`);
+  return parsed.data;
+};
+
+const wholeNumber = (least: number, most: number) => (text: string): number => {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new InvalidArgumentError(`It is no whole number from ${least} to ${most}.`);
+  }
+  return value;
+};
+
+const address = (text: string): string => {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new InvalidArgumentError("It is no address such as http://127.0.0.1:8080.");
+  }
+  return text.replace(/\/+$/, "");
+};
+
+const notEmpty = (text: string): string => {
+  if (text === "") throw new InvalidArgumentError("It is empty.");
+  return text;
+};
+
+const Own = z.looseObject({
+  dataset: z.string(),
+  methods: z.array(Method),
+  folds: z.number(),
+  trainers: z.number(),
+  retry: z.boolean().default(false),
+  url: z.string().optional(),
+  token: z.string().optional(),
+  out: z.string().optional(),
+  groups: z.string().optional(),
+});
+
+/** The command line's grammar; parsing calls `choose`. */
+export const makeProgram = (choose: (plan: Plan) => void): Command => {
+  const program = new Command("reproduce")
+    .description(
+      "Repeats the paper's experiment on a data set: five methods, cross-validated, their tables and figures beside the " +
+        "paper's. Killed and started again with the same arguments, it goes on where it was.",
+    )
+    .requiredOption("--dataset <name|folder>", "an imported dataset, or a folder of class folders", notEmpty)
+    .option("--methods <list>", "separated by commas (default: all)", methodList, [...allMethods])
+    .option("--folds <integer>", "of the cross-validation (1 to 20)", wholeNumber(1, 20), paperFolds)
+    .option(
+      "--groups <separator>",
+      "the part of a file's name before it is a known group: compare the sub-classes",
+      notEmpty,
+    )
+    .option("--trainers <number>", "trainers to start; with --url, how many there are", wholeNumber(1, 64), 1)
+    .option("--retry", "start runs anew that have failed or were cancelled")
+    .option("--url <address>", "a running gateway (default: everything is started here)", address)
+    .addOption(
+      new Option("--token <token>", "bearer token, where that gateway wants one").env("SUBTAXA_TOKEN"),
+    )
+    .option("--out <folder>", "where the results go (default: below SUBTAXA_DATA, by the settings)", notEmpty)
+    .showHelpAfterError("(--help shows what it takes)")
+    .addHelpText("after", "\nExit codes: 0 done, 1 a method has no result, 2 wrong usage, 130 interrupted.")
+    .exitOverride();
+  for (const flag of flagsOf(RunRequest, ["dataset", "method", "folds"])) program.addOption(flag);
+  return program.allowExcessArguments(false).action((_options, command: Command) => {
+    const { dataset, methods, trainers, retry, url, token, out, groups, ...fields } = Own.parse(
+      command.opts(),
+    );
+    choose({
+      dataset,
+      methods: allMethods.filter((method) => methods.includes(method)),
+      fields,
+      trainers,
+      retry,
+      target: url === undefined ? undefined : { url, token },
+      out,
+      groups,
+    });
+  });
+};

@@ -1,0 +1,117 @@
+import { Effect, type Scope } from "effect";
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { RunRequest } from "@subtaxa/contracts";
+import { type CliError, dataFolder, requestOf, table, type Target } from "../cli/mod.ts";
+import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
+import { collect } from "./collect.ts";
+import { ensureDataset, type Named, namedDataset, userPath } from "./dataset.ts";
+import { ReproduceError } from "./error.ts";
+import { openLedger } from "./ledger.ts";
+import { folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";
+import { resultsOf } from "./results.ts";
+import { describeOutcome, type Outcome, runMethods } from "./runs.ts";
+import { ownTable } from "./tables.ts";
+import { verdictOf } from "./verdict.ts";
+import { writeResults } from "./write.ts";
+
+/** Names that aren't files. */
+const publishedWeights = ["random", "imagenet"];
+
+/** The weights as the gateway shall find them: a file is meant from where the user is. */
+const weightsOf = (
+  { fields, target }: Plan,
+): Effect.Effect<string | undefined, ReproduceError> =>
+  Effect.gen(function* () {
+    const given = fields.weights;
+    if (typeof given !== "string" || publishedWeights.includes(given)) return undefined;
+    const file = userPath(given);
+    if (yield* Effect.promise(() => stat(file).then((info) => info.isFile(), () => false))) return file;
+    if (target) return given; // a path on the gateway's machine
+    return yield* new ReproduceError({
+      reason: { _tag: "NoWeights", file },
+      message: `--weights: there is no file ${file}, nor are "${given}" weights that can be fetched ` +
+        `(${publishedWeights.join(", ")})`,
+    });
+  });
+
+/** The gateway that was named, or that of an own stack, which goes on where a killed one was. */
+const targetOf = (
+  { target, trainers }: Plan,
+  roots: readonly string[],
+): Effect.Effect<Target, StackError, Scope.Scope> =>
+  Effect.gen(function* () {
+    if (target) return target;
+    const stack = yield* startStack({
+      dataFolder: resolve(dataFolder(), "reproduce"),
+      port: 0,
+      services: servicesOf({ trainers }),
+      env: {
+        SUBTAXA_TOKEN: "",
+        SUBTAXA_HOST: "127.0.0.1",
+        SUBTAXA_DATA_ROOTS: [Deno.env.get("SUBTAXA_DATA_ROOTS") || ".:../shared", ...roots].join(":"),
+      },
+      log: console.log,
+    });
+    yield* stack.ready;
+    console.log(`live page: ${stack.url}/`);
+    return { url: stack.url };
+  });
+
+/** The settings of all runs, checked before anything is started. */
+const settingsOf = (
+  { fields }: Plan,
+  { name }: Named,
+  weights: string | undefined,
+): Effect.Effect<Settings, CliError> => {
+  const given = { ...fields, dataset: name, ...(weights === undefined ? {} : { weights }) };
+  return Effect.map(requestOf(RunRequest, given), (request) => Settings.parse(request));
+};
+
+const nothingCompleted = (outcomes: readonly Outcome[]) =>
+  new ReproduceError({
+    reason: { _tag: "NothingCompleted" },
+    message: ["no method has a result:", ...outcomes.map((one) => `  ${one.method}: ${describeOutcome(one)}`)]
+      .join("\n"),
+  });
+
+/** Runs what is missing and writes the results; 1 when a method has none. */
+export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackError | ReproduceError> =>
+  Effect.scoped(Effect.gen(function* () {
+    const named = yield* namedDataset(plan.dataset);
+    const weights = yield* weightsOf(plan);
+    const settings = yield* settingsOf(plan, named, weights);
+    const out = plan.out === undefined
+      ? resolve(dataFolder(), "reproduced", folderNameOf(settings))
+      : userPath(plan.out);
+    const ledger = yield* openLedger(out, settings);
+    const roots = [...named.folder === undefined ? [] : [named.folder], ...weights ? [dirname(weights)] : []];
+    const target = yield* targetOf(plan, roots);
+    const dataset = yield* ensureDataset(target, named);
+    console.log(`results: ${out}\n`);
+
+    const outcomes = yield* runMethods(plan.methods, {
+      target,
+      settings,
+      ledger,
+      retry: plan.retry,
+      atOnce: runsAtOnce(plan.trainers, settings.folds),
+    });
+    const completed = outcomes.filter((outcome) => outcome.state === "completed");
+    if (completed.length === 0) return yield* nothingCompleted(outcomes);
+    const collected = yield* Effect.forEach(completed, (one) => collect(target, one, plan.groups));
+    const missing = outcomes.filter((outcome) => outcome.state !== "completed");
+    const results = resultsOf(collected, {
+      generatedAt: new Date().toISOString(),
+      settings,
+      trainers: plan.trainers,
+      dataset,
+      missing,
+    });
+    const page = yield* writeResults(target, out, results);
+    const [head = [], ...rows] = ownTable(results);
+    console.log(`\n${table(head, rows)}\n\n${verdictOf(results).join("\n")}\n`);
+    for (const one of missing) console.error(`${one.method}: ${describeOutcome(one)}`);
+    console.log(`report: ${page}; tables: ${join(out, "table.md")}, table.csv, results.json`);
+    return missing.length === 0 ? 0 : 1;
+  }));

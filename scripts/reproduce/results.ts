@@ -1,0 +1,184 @@
+import type { DatasetView, EpochView, Method, RunMetricsView } from "@subtaxa/contracts";
+import { classScores } from "@subtaxa/metrics";
+import type { SplitAgreement } from "../splits/mod.ts";
+import { comparable, type Measure, measures } from "./measures.ts";
+import type { Settings } from "./plan.ts";
+import type { Outcome } from "./runs.ts";
+import { type PairedDifference, pairedDifference, type Spread, spreadOf } from "./statistics.ts";
+
+/** What the API tells of one completed run. */
+export interface Collected {
+  readonly method: Method;
+  readonly id: string;
+  readonly metrics: RunMetricsView;
+  readonly history: readonly EpochView[];
+  /** Empty when no groups are known. */
+  readonly agreement: readonly (SplitAgreement & { readonly fold: number })[];
+}
+
+/** One class in one fold. */
+export interface ClassInFold {
+  readonly support: number;
+  /** Share of the held-out images that was missed; undefined when there is none. */
+  readonly falseNegative: number | undefined;
+  /** Sub-classes at the best epoch. */
+  readonly clusters: number;
+}
+
+export interface FoldResult extends Readonly<Record<Measure, number>> {
+  readonly fold: number;
+  readonly bestEpoch: number;
+  readonly epochs: number;
+  /** In the order of the classes. */
+  readonly classes: readonly ClassInFold[];
+}
+
+export interface MethodResult {
+  readonly method: Method;
+  readonly id: string;
+  readonly folds: readonly FoldResult[];
+  readonly summary: Readonly<Record<Measure, Spread>>;
+  readonly agreement: Collected["agreement"];
+}
+
+/** A method against another one, fold by fold. */
+export interface Comparison {
+  readonly method: Method;
+  readonly against: Method;
+  readonly measures: Readonly<Partial<Record<Measure, PairedDifference>>>;
+}
+
+/** What one method did with one class, over the folds. */
+export interface ClassOfMethod {
+  readonly method: Method;
+  /** Mean over the folds that hold images of the class; NaN when none does. */
+  readonly falseNegative: number;
+  /** Folds in whose best epoch the class was divided, and into how many sub-classes on the mean of all folds. */
+  readonly splitFolds: number;
+  readonly clusters: number;
+}
+
+export interface ClassResult {
+  readonly name: string;
+  readonly images: number;
+  readonly methods: readonly ClassOfMethod[];
+}
+
+/** All that the report and the tables are made of. */
+export interface Results {
+  readonly generatedAt: string;
+  readonly settings: Settings;
+  readonly dataset: { readonly name: string; readonly classes: number; readonly images: number };
+  readonly trainers: number;
+  readonly methods: readonly MethodResult[];
+  readonly comparisons: readonly Comparison[];
+  readonly classes: readonly ClassResult[];
+  /** Methods without a result. */
+  readonly missing: readonly Outcome[];
+}
+
+const meanOf = (values: readonly number[]): number =>
+  values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const foldResult = (
+  { fold, bestEpoch, metrics, confusion }: RunMetricsView["folds"][number],
+  classes: readonly string[],
+  history: readonly EpochView[],
+): FoldResult => {
+  const epochs = history.filter((epoch) => epoch.fold === fold);
+  const clusters = epochs.find(({ epoch }) => epoch === bestEpoch)?.clusters ?? {};
+  return {
+    fold,
+    bestEpoch,
+    epochs: epochs.length,
+    ...metrics,
+    secondsPerEpoch: meanOf(epochs.map(({ seconds }) => seconds)),
+    subclasses: classes.reduce((sum, name) => sum + (clusters[name] ?? 1), 0),
+    classes: classScores(confusion).map(({ support, falseNegative }, i) => ({
+      support,
+      falseNegative: support === 0 ? undefined : falseNegative,
+      clusters: clusters[classes[i]!] ?? 1,
+    })),
+  };
+};
+
+const methodResult = ({ method, id, metrics, history, agreement }: Collected): MethodResult => {
+  const folds = metrics.folds.map((fold) => foldResult(fold, metrics.classes, history));
+  return {
+    method,
+    id,
+    folds,
+    summary: Object.fromEntries(
+      measures.map(({ measure }) => [measure, spreadOf(folds.map((fold) => fold[measure]))]),
+    ) as Record<Measure, Spread>, // the keys are exactly the measures
+    agreement,
+  };
+};
+
+/** Paired fold by fold: both methods had the same seed, so the same images are held out. */
+const comparison = (ours: MethodResult, theirs: MethodResult): Comparison => ({
+  method: ours.method,
+  against: theirs.method,
+  measures: Object.fromEntries(comparable.map(({ measure, higherIsBetter }) => [
+    measure,
+    pairedDifference(
+      ours.folds.map((fold) => fold[measure]),
+      theirs.folds.map((fold) => fold[measure]),
+      { higherIsBetter: higherIsBetter === true },
+    ),
+  ])),
+});
+
+/** Every other method against `standard`, and clustering with triplets against triplets alone. */
+const comparisonsOf = (methods: readonly MethodResult[]): Comparison[] => {
+  const of = (name: Method) => methods.find(({ method }) => method === name);
+  const against = (method: Method, other: Method): Comparison[] => {
+    const [ours, theirs] = [of(method), of(other)];
+    return ours && theirs ? [comparison(ours, theirs)] : [];
+  };
+  return [
+    ...methods.filter(({ method }) => method !== "standard").flatMap(({ method }) =>
+      against(method, "standard")
+    ),
+    ...against("clustering+triplet", "triplet"),
+  ];
+};
+
+const classResult = (name: string, index: number, methods: readonly MethodResult[]): ClassResult => {
+  const folds = methods[0]?.folds ?? [];
+  return {
+    name,
+    images: folds.reduce((sum, fold) => sum + (fold.classes[index]?.support ?? 0), 0),
+    methods: methods.map(({ method, folds }) => {
+      const own = folds.flatMap(({ classes }) => classes[index] ?? []);
+      return {
+        method,
+        falseNegative: meanOf(own.flatMap(({ falseNegative }) => falseNegative ?? [])),
+        splitFolds: own.filter(({ clusters }) => clusters > 1).length,
+        clusters: meanOf(own.map(({ clusters }) => clusters)),
+      };
+    }),
+  };
+};
+
+/** Everything that is computed from what the runs left behind; pure. */
+export const resultsOf = (
+  collected: readonly Collected[],
+  { dataset, ...facts }: Pick<Results, "generatedAt" | "settings" | "trainers" | "missing"> & {
+    readonly dataset: DatasetView;
+  },
+): Results => {
+  const methods = collected.map(methodResult);
+  const names = collected[0]?.metrics.classes ?? [];
+  return {
+    ...facts,
+    dataset: {
+      name: dataset.name,
+      classes: dataset.classes.length,
+      images: dataset.classes.reduce((sum, { images }) => sum + images, 0),
+    },
+    methods,
+    comparisons: comparisonsOf(methods),
+    classes: names.map((name, index) => classResult(name, index, methods)),
+  };
+};

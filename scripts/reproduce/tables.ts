@@ -1,0 +1,238 @@
+import type { Method } from "@subtaxa/contracts";
+import { stringify } from "csv-stringify/sync";
+import { comparable, type Measure, measures, shownSpread, signed } from "./measures.ts";
+import { paperDatasets, type PaperRow, paperRowsFor, reference } from "./paper.ts";
+import type { Comparison, Results } from "./results.ts";
+import { describeOutcome } from "./runs.ts";
+import type { PairedDifference } from "./statistics.ts";
+import { verdictOf } from "./verdict.ts";
+
+/** Rows of cells; the first names the columns. */
+export type Cells = readonly (readonly string[])[];
+
+type PaperMeasure = Exclude<Measure, "secondsPerEpoch" | "subclasses">;
+
+const measuresOfPaper = measures.flatMap((meaning) => {
+  const { measure } = meaning;
+  return measure === "secondsPerEpoch" || measure === "subclasses" ? [] : [{ ...meaning, measure }];
+});
+
+/** A figure of the paper as printed, or nothing where it has none. */
+const printed = (row: PaperRow, measure: PaperMeasure): string => {
+  const value = row[measure];
+  if (value === undefined) return "";
+  return measure.endsWith("Variance") || measure === "perfectClasses" ? String(value) : value.toFixed(2);
+};
+
+/** Our means and standard deviations over the folds. */
+export const ownTable = ({ methods }: Results): Cells => [
+  ["method", ...measures.map(({ label }) => label)],
+  ...methods.map(({ method, summary }) => [
+    method,
+    ...measures.map((meaning) => shownSpread(meaning, summary[meaning.measure])),
+  ]),
+];
+
+/** The paper's figures for the same network. */
+export const paperTable = ({ settings }: Results): Cells => [
+  ["data set of the paper", "network", "method", ...measuresOfPaper.map(({ label }) => label)],
+  ...paperRowsFor(settings.backbone).map((row) => [
+    `${row.dataset} (Table ${row.table})`,
+    row.architecture,
+    row.method,
+    ...measuresOfPaper.map(({ measure }) => printed(row, measure)),
+  ]),
+];
+
+/** Ours and the paper's accuracy, F-score and variances, method by method. */
+export const besideTable = ({ methods, settings, dataset }: Results): Cells => {
+  const paper = paperRowsFor(settings.backbone);
+  const sources = [...new Set(paper.map(({ dataset, architecture }) => `${dataset}, ${architecture}`))];
+  const beside = measuresOfPaper.filter(({ measure }) =>
+    ["accuracy", "fScore", "falseNegativeVariance", "falsePositiveVariance"].includes(measure)
+  );
+  const of = (source: string, method: Method) =>
+    paper.find((row) => `${row.dataset}, ${row.architecture}` === source && row.method === method);
+  return [
+    [
+      "method",
+      ...beside.flatMap(({ label }) => [
+        `${label}: ${dataset.name}`,
+        ...sources.map((source) => `paper, ${source}`),
+      ]),
+    ],
+    ...methods.map(({ method, summary }) => [
+      method,
+      ...beside.flatMap((meaning) => [
+        shownSpread(meaning, summary[meaning.measure]),
+        ...sources.map((source) => {
+          const row = of(source, method);
+          return row ? printed(row, meaning.measure) : "";
+        }),
+      ]),
+    ]),
+  ];
+};
+
+const shownDifference = (
+  meaning: (typeof measures)[number],
+  { mean, deviation, better, folds }: PairedDifference,
+): string =>
+  signed(meaning, mean) +
+  (deviation === undefined ? "" : ` ± ${signed(meaning, deviation).replace("+", "")} (${better}/${folds})`);
+
+/** Paired differences, each with its standard deviation, and in how many folds it is better. */
+export const differenceTable = (comparisons: readonly Comparison[]): Cells => [
+  ["difference", ...comparable.map(({ label }) => label)],
+  ...comparisons.map((comparison) => [
+    `${comparison.method} − ${comparison.against}`,
+    ...comparable.map((meaning) => {
+      const difference = comparison.measures[meaning.measure];
+      return difference ? shownDifference(meaning, difference) : "";
+    }),
+  ]),
+];
+
+/** False negatives (percent, mean over the folds) per class and method, and which classes were split. */
+export const classTable = ({ classes, methods }: Results): Cells => {
+  const splitting = methods.filter(({ method }) => method.startsWith("clustering") || method === "gs-trs");
+  const folds = methods[0]?.folds.length ?? 0;
+  return [
+    [
+      "class",
+      "images",
+      ...methods.map(({ method }) => `FN % ${method}`),
+      ...splitting.map(({ method }) => `split by ${method}`),
+    ],
+    ...classes.map((one) => [
+      one.name,
+      String(one.images),
+      ...one.methods.map(({ falseNegative }) =>
+        Number.isNaN(falseNegative) ? "–" : (100 * falseNegative).toFixed(1)
+      ),
+      ...splitting.map(({ method }) => {
+        const { splitFolds, clusters } = one.methods.find((other) => other.method === method)!;
+        return splitFolds === 0 ? "–" : `${splitFolds}/${folds} folds, mean ${clusters.toFixed(1)}`;
+      }),
+    ]),
+  ];
+};
+
+/** Agreement of the sub-classes with the known groups, per class and fold, and the mean of each fold. */
+export const agreementTable = ({ methods }: Results): Cells => {
+  const row = (
+    names: readonly string[],
+    numbers: readonly number[],
+    { ari, nmi, purity, unsplit }: { ari: number; nmi: number; purity: number; unsplit: number },
+  ) => [...names, ...numbers.map(String), ...[ari, nmi, purity, unsplit].map((value) => value.toFixed(3))];
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return [
+    [
+      "method",
+      "fold",
+      "class",
+      "images",
+      "sub-classes",
+      "known groups",
+      "adjusted Rand index",
+      "NMI",
+      "purity",
+      "purity unsplit",
+    ],
+    ...methods.flatMap(({ method, agreement }) =>
+      [...Map.groupBy(agreement, ({ fold }) => fold)].flatMap(([fold, ofFold]) => [
+        ...ofFold.map((one) =>
+          row([method, String(fold), one.class], [one.images, one.subclasses, one.groups], {
+            ari: one.adjustedRandIndex,
+            nmi: one.normalisedMutualInformation,
+            purity: one.purity,
+            unsplit: one.purityUnsplit,
+          })
+        ),
+        row([method, String(fold), "mean of the split classes"], [
+          ofFold.reduce((sum, { images }) => sum + images, 0),
+          ofFold.reduce((sum, { subclasses }) => sum + subclasses, 0),
+          ofFold.reduce((sum, { groups }) => sum + groups, 0),
+        ], {
+          ari: mean(ofFold.map(({ adjustedRandIndex }) => adjustedRandIndex)),
+          nmi: mean(ofFold.map(({ normalisedMutualInformation }) => normalisedMutualInformation)),
+          purity: mean(ofFold.map(({ purity }) => purity)),
+          unsplit: mean(ofFold.map(({ purityUnsplit }) => purityUnsplit)),
+        }),
+      ])
+    ),
+  ];
+};
+
+const markdownTable = ([head = [], ...rows]: Cells): string => {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), `|${head.map((_, i) => i === 0 ? " --- " : " ---: ").join("|")}|`, ...rows.map(line)]
+    .join("\n");
+};
+
+/** What the figures were measured on, in one line. */
+export const conditions = ({ dataset, settings, methods }: Results): string => {
+  const { backbone, weights, freeze, imageSize, epochs, folds, seed } = settings;
+  return `${dataset.name}: ${dataset.classes} classes, ${dataset.images} images; ${backbone}, weights ${weights}` +
+    (freeze === "none" ? "" : `, frozen: ${freeze}`) +
+    `${imageSize === undefined ? "" : `, ${imageSize} px`}; ` +
+    `at most ${epochs} epochs, ${methods[0]?.folds.length ?? folds} of ${folds} fold${
+      folds === 1 ? "" : "s"
+    }, seed ${seed}`;
+};
+
+export const meansNote =
+  "mean ± standard deviation over the folds, held-out images, best epoch by validation";
+export const paperNote = "The paper's figures are for its own data sets " +
+  `(diatoms: ${paperDatasets.diatoms}; WHOI-Plankton: ${
+    paperDatasets["WHOI-Plankton"]
+  }), not for this one: ` +
+  "compare how the methods differ, not the levels.";
+export const differenceNote =
+  "mean ± standard deviation of the differences fold by fold, and in how many folds the " +
+  "first is better (lower for the variances)";
+
+/** `table.md`. */
+export const markdownOf = (results: Results): string => {
+  const { comparisons, methods, missing } = results;
+  const agreement = methods.some((method) => method.agreement.length > 0);
+  const sections = [
+    `# ${conditions(results)}`,
+    ...verdictOf(results),
+    ...missing.map((outcome) => `No result for ${outcome.method}: ${describeOutcome(outcome)}.`),
+    `## Ours (${meansNote})`,
+    markdownTable(ownTable(results)),
+    "## The paper's",
+    `${paperNote} ${reference}.`,
+    markdownTable(paperTable(results)),
+    ...(comparisons.length > 0
+      ? [`## Paired differences (${differenceNote})`, markdownTable(differenceTable(comparisons))]
+      : []),
+    "## Class by class",
+    markdownTable(classTable(results)),
+    ...(agreement ? ["## Sub-classes and known groups", markdownTable(agreementTable(results))] : []),
+  ];
+  return `${sections.join("\n\n")}\n`;
+};
+
+/** `table.csv`: one row per source, method and measure; rates as fractions, the paper's too. */
+export const csvOf = ({ dataset, settings, methods }: Results): string =>
+  stringify([
+    ["source", "dataset", "network", "method", "measure", "mean", "standard deviation", "folds"],
+    ...methods.flatMap(({ method, summary, folds }) =>
+      measures.map(({ measure }) => [
+        ...["ours", dataset.name, settings.backbone, method, measure],
+        ...[summary[measure].mean, summary[measure].deviation ?? "", folds.length],
+      ])
+    ),
+    ...paperRowsFor(settings.backbone).flatMap((row) =>
+      measuresOfPaper.flatMap(({ measure, percent }) => {
+        const text = printed(row, measure);
+        const value = percent ? Number((Number(text) / 100).toFixed(4)) : text;
+        return text === ""
+          ? []
+          : [["paper", row.dataset, row.architecture, row.method, measure, value, "", 5]];
+      })
+    ),
+  ]);

@@ -1,0 +1,174 @@
+import type { Method } from "@subtaxa/contracts";
+import { comparable, type Measure, signed } from "./measures.ts";
+import type { Comparison, FoldResult, MethodResult, Results } from "./results.ts";
+import { type PairedDifference, spreadOf } from "./statistics.ts";
+
+const points = (measure: Measure, value: number): string =>
+  signed(comparable.find((meaning) => meaning.measure === measure)!, value);
+
+/** Of false negatives, as points of a percentage. */
+const rate = { percent: true, digits: 1 };
+
+const list = (names: readonly string[]): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+/** Whether the interval leaves out zero, and to which side. */
+const direction = ({ interval, mean }: PairedDifference): "up" | "down" | "unclear" =>
+  interval === undefined || (interval[0] <= 0 && interval[1] >= 0) ? "unclear" : mean > 0 ? "up" : "down";
+
+const figures = (measure: Measure, difference: PairedDifference): string => {
+  const { mean, deviation, interval, better, folds } = difference;
+  if (deviation === undefined || !interval) return `${points(measure, mean)} points`;
+  return `${points(measure, mean)} ± ${points(measure, deviation).replace("+", "")} points, ` +
+    `better in ${better} of ${folds} folds, 95 % interval ` +
+    `${points(measure, interval[0])} to ${points(measure, interval[1])}`;
+};
+
+const subject = ({ method, against }: Comparison): string =>
+  method === "gs-trs"
+    ? "Splitting every class into a fixed number (gs-trs against standard)"
+    : method === "clustering+triplet" && against === "standard"
+    ? "Splitting and triplets together (clustering+triplet against standard)"
+    : `Splitting ${against === "triplet" ? "with" : "without"} triplets (${method} against ${against})`;
+
+/** What one comparison says, by accuracy and macro F-score. */
+const sentence = (comparison: Comparison): string | undefined => {
+  const { accuracy, fScore } = comparison.measures;
+  if (!accuracy || !fScore) return undefined;
+  const detail = `accuracy ${figures("accuracy", accuracy)}; macro F ${figures("fScore", fScore)}`;
+  if (accuracy.folds === 1) {
+    return `${subject(comparison)}: ${detail}. One fold doesn't tell whether that is more than chance.`;
+  }
+  const moved = (wanted: "up" | "down") =>
+    list(
+      [["accuracy", accuracy] as const, ["macro F", fScore] as const].flatMap(([name, difference]) =>
+        direction(difference) === wanted ? [name] : []
+      ),
+    );
+  const [up, down] = [moved("up"), moved("down")];
+  const says = up && down
+    ? `raises ${up} and lowers ${down}`
+    : up
+    ? `helps (${up})`
+    : down
+    ? `hurts (${down})`
+    : "makes no difference that stands out from the spread over the folds";
+  return `${subject(comparison)} ${says}: ${detail}.`;
+};
+
+/** One class in all folds: by how much fewer of its images are missed. */
+interface ClassChange {
+  readonly name: string;
+  /** Mean of the differences of the false-negative rate; below 0 is better. */
+  readonly mean: number;
+  readonly better: number;
+  readonly worse: number;
+  readonly folds: number;
+  /** Divided in at least one fold's best epoch. */
+  readonly split: boolean;
+}
+
+const changesOf = (ours: MethodResult, theirs: MethodResult, names: readonly string[]): ClassChange[] =>
+  names.flatMap((name, i) => {
+    const at = (fold: FoldResult | undefined) => fold?.classes[i]?.falseNegative;
+    const differences = ours.folds.flatMap((fold, k) => {
+      const [is, was] = [at(fold), at(theirs.folds[k])];
+      return is === undefined || was === undefined ? [] : [is - was];
+    });
+    if (differences.length === 0) return [];
+    return [{
+      name,
+      mean: spreadOf(differences).mean,
+      better: differences.filter((difference) => difference < 0).length,
+      worse: differences.filter((difference) => difference > 0).length,
+      folds: differences.length,
+      split: ours.folds.some(({ classes }) => (classes[i]?.clusters ?? 1) > 1),
+    }];
+  });
+
+/** Four of five folds, and as large a part of other numbers. */
+const most = (folds: number): number => Math.ceil(0.8 * folds);
+
+const shownChanges = (changes: readonly ClassChange[]): string => {
+  const sorted = changes.toSorted((a, b) => Math.abs(b.mean) - Math.abs(a.mean));
+  const named = sorted.slice(0, 8).map(({ name, mean, split }) =>
+    `${name} (${signed(rate, mean)} points${split ? ", split" : ""})`
+  );
+  const more = sorted.length - named.length;
+  return list(more > 0 ? [...named, `${more} more`] : named);
+};
+
+/** In which classes fewer or more images are missed, in nearly all folds. */
+const classSentence = (method: Method, against: Method, changes: readonly ClassChange[]): string => {
+  const folds = Math.max(0, ...changes.map((change) => change.folds));
+  const where = folds === 1 ? "in the one fold" : `in at least ${most(folds)} of ${folds} folds`;
+  const lower = changes.filter(({ better, mean }) => better >= most(folds) && mean < 0);
+  const higher = changes.filter(({ worse, mean }) => worse >= most(folds) && mean > 0);
+  const mean = (split: boolean) => {
+    const some = changes.filter((change) => change.split === split);
+    const number = `${some.length} ${some.length === 1 ? "class" : "classes"}`;
+    return some.length === 0
+      ? `there are no classes that were ${split ? "" : "not "}split`
+      : `${signed(rate, spreadOf(some.map((change) => change.mean)).mean)} points on the mean of the ` +
+        `${number} that ${some.length === 1 ? "was" : "were"} ${
+          split ? "" : "not "
+        }split in any fold's best epoch`;
+  };
+  const part = (changed: readonly ClassChange[], word: string) =>
+    changed.length === 0 ? `in no class ${word}` : `${word} in ${shownChanges(changed)}`;
+  return `False negatives of ${method} against ${against}: ${part(lower, "lower")}, ${
+    part(higher, "higher")
+  } ` +
+    `(${where}); ${mean(true)}, ${mean(false)}.`;
+};
+
+/** Agreement with known groups, in one sentence per method; nothing where none are known. */
+const agreementSentences = ({ methods }: Results): string[] =>
+  methods.flatMap(({ method, agreement }) => {
+    const several = agreement.filter(({ groups }) => groups > 1);
+    if (several.length === 0) return [];
+    const ofFolds = [...Map.groupBy(several, ({ fold }) => fold).values()].map((ofFold) => ({
+      ari: spreadOf(ofFold.map(({ adjustedRandIndex }) => adjustedRandIndex)).mean,
+      purity: spreadOf(ofFold.map(({ purity }) => purity)).mean,
+      unsplit: spreadOf(ofFold.map(({ purityUnsplit }) => purityUnsplit)).mean,
+    }));
+    const ari = spreadOf(ofFolds.map((fold) => fold.ari));
+    const deviation = ari.deviation === undefined ? "" : ` ± ${ari.deviation.toFixed(3)} over the folds`;
+    return [
+      `The sub-classes of ${method} agree with the known groups by an adjusted Rand index of ` +
+      `${ari.mean.toFixed(3)}${deviation} (0 is chance, 1 is equal), purity ` +
+      `${spreadOf(ofFolds.map(({ purity }) => purity)).mean.toFixed(3)} against ` +
+      `${spreadOf(ofFolds.map(({ unsplit }) => unsplit)).mean.toFixed(3)} of the same classes unsplit.`,
+    ];
+  });
+
+/**
+ * Does splitting help, by how much against the spread over the folds, and in which classes: computed from the results. A
+ * difference counts when the corrected 95 % interval of its mean over the folds leaves out zero.
+ */
+export const verdictOf = (results: Results): string[] => {
+  const { methods, comparisons, classes } = results;
+  const wanted = (method: Method, against: Method) =>
+    comparisons.find((one) => one.method === method && one.against === against);
+  const splitting = [
+    wanted("clustering", "standard"),
+    wanted("clustering+triplet", "triplet"),
+    wanted("clustering+triplet", "standard"),
+    wanted("gs-trs", "standard"),
+  ].filter((one) => one !== undefined);
+  if (splitting.length === 0) {
+    return [
+      "Nothing can be said about splitting: that takes a method that splits, and one of the same losses that doesn't.",
+    ];
+  }
+  const names = classes.map(({ name }) => name);
+  const of = (name: Method) => methods.find(({ method }) => method === name)!;
+  const classSentences = splitting.filter(({ method }) => method !== "gs-trs").map(({ method, against }) =>
+    classSentence(method, against, changesOf(of(method), of(against), names))
+  );
+  return [
+    ...splitting.flatMap((one) => sentence(one) ?? []),
+    ...classSentences,
+    ...agreementSentences(results),
+  ];
+};
