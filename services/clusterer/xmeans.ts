@@ -1,4 +1,4 @@
-import { type KMeansResult, KMeansSearch, type KMeansSettings, type Points } from "@subtaxa/clustering";
+import { type KMeansResult, type KMeansSettings, type Points, searchFor } from "@subtaxa/clustering";
 import { type Criterion, informationCriteria } from "./information_criterion.ts";
 
 export interface XMeansSettings extends KMeansSettings {
@@ -36,12 +36,13 @@ export interface XMeansResult extends KMeansResult {
  * X-Means (Pelleg & Moore 2000) in its plainest form: K-Means for each k = 1 … `allowedClusters`, and of
  * those the one that the criterion likes best, the smaller on a tie. A class with fewer than 2 ×
  * `minClusterSize` rows stays whole, and so does one whose rows are all equal. No rows at all: one cluster
- * without a row.
+ * without a row. A class of more than 32,768 rows is searched through a sample (`searchFor`); its scores are those of all
+ * rows but for M, which is the sample's.
  */
 export const xMeans = (points: Points, settings: XMeansSettings): XMeansResult => {
   const { allowedClusters, minClusterSize = 8, criterion = "bic", dimension = "effective" } = settings;
   const most = Math.max(1, Math.min(allowedClusters, Math.floor(points.rows / minClusterSize)));
-  const search = new KMeansSearch(points, most, settings);
+  const search = searchFor(points, most, settings);
   const m = dimension === "effective" ? search.effectiveDimension : points.dimension;
   const candidates: Candidate[] = [];
   let chosen = search.solve(1);

@@ -149,6 +149,22 @@
       (local.set $rows (i32.add (local.get $r3) (local.get $bytes)))
       (br_if $four (local.tee $count (i32.sub (local.get $count) (i32.const 4))))))
 
+  ;; row = row · scale − origin for `count` rows, in place.
+  (func (export "frame") (param $rows i32) (param $count i32) (param $bytes i32) (param $origin i32) (param $scale f32)
+    (local $i i32) (local $s v128)
+    (if (i32.eqz (local.get $count)) (then (return)))
+    (local.set $s (f32x4.splat (local.get $scale)))
+    (loop $row
+      (local.set $i (i32.const 0))
+      (loop $next
+        (v128.store (local.get $rows) (f32x4.sub
+          (f32x4.mul (v128.load (local.get $rows)) (local.get $s))
+          (v128.load (i32.add (local.get $origin) (local.get $i)))))
+        (local.set $rows (i32.add (local.get $rows) (i32.const 16)))
+        (br_if $next
+          (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16))) (local.get $bytes))))
+      (br_if $row (local.tee $count (i32.sub (local.get $count) (i32.const 1))))))
+
   ;; sum += weight · row, where `sum` is float64 (twice `bytes` long) and the row float32.
   (func (export "accumulate") (param $sum i32) (param $row i32) (param $bytes i32) (param $weight f64)
     (local $end i32) (local $w v128) (local $v v128)

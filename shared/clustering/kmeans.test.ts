@@ -4,9 +4,10 @@ import { expect } from "expect";
 import fc from "fast-check";
 import fixture from "./clustering.fixture.json" with { type: "json" };
 import { frameOf } from "./frame.ts";
-import { kMeans, KMeansSearch } from "./kmeans.ts";
+import { KMeansSearch } from "./kmeans.ts";
 import { Attempt, lloyd as runLloyd } from "./lloyd.ts";
 import type { Points } from "./points.ts";
+import { kMeans } from "./search.ts";
 import { anisotropic, meansOf, plantBlobs, pointsOf, squaredDistance } from "./testing.ts";
 import { Workspace } from "./workspace.ts";
 

@@ -32,43 +32,55 @@ export interface KMeansResult {
   readonly distances: Float32Array;
   /** Lloyd's iterations of the attempt that was kept. */
   readonly iterations: number;
-  /** Whether no point would change its cluster any more; false: `maxIterations` was reached. */
+  /** Whether no point would change its cluster any more, or in a large class hardly any; false: `maxIterations` was reached. */
   readonly converged: boolean;
 }
 
 const DEFAULT_RESTARTS = 4;
-const DEFAULT_MAX_ITERATIONS = 30;
+export const DEFAULT_MAX_ITERATIONS = 30;
 /** Principal axes along which the search begins: what the kernels take in one step. */
 const AXES = 16;
 /** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
 const EXPLORATION = 10;
 
-/** K-Means for one k ≥ 1. Same points, settings and random stream: same result. */
-export const kMeans = (points: Points, k: number, settings: KMeansSettings): KMeansResult =>
-  new KMeansSearch(points, k, settings).solve(k);
+/** K-Means on one class for one k after another. */
+export interface Search {
+  readonly effectiveDimension: number;
+  solve(k: number): KMeansResult;
+}
 
 /**
- * K-Means on one class for one k after another. In many dimensions a single point is a poor guess at a
+ * K-Means on one class. In many dimensions a single point is a poor guess at a
  * centre: its own noise keeps it far from all others, and Lloyd's algorithm ends in a poor optimum. So the
  * search begins along the principal axes, which hold the differences between the best k centres and little of
  * the noise (Ding & He 2004): greedy k-means++ seeds and Lloyd's iterations, several times over. The best
  * attempt is where Lloyd's algorithm on the points themselves starts. Valid until the kernels' memory is laid
  * out anew.
  */
-export class KMeansSearch {
+export class KMeansSearch implements Search {
   readonly effectiveDimension: number;
   private readonly frame: Frame;
   private readonly full: Workspace;
   private readonly reduced: Workspace;
   private readonly attempt: Attempt;
 
-  /** `slots`: the largest k. */
-  constructor(points: Points, slots: number, private readonly settings: KMeansSettings) {
-    const { values, rows, dimension } = points;
+  private static layout(rows: number, dimension: number, slots: number) {
     const axes = Math.max(AXES, slots);
     const reducedAt = Workspace.size(rows, dimension, slots);
     const scatterAt = reducedAt + Workspace.size(rows, axes, slots);
-    reserve(scatterAt + scatterSize(strideOf(dimension)));
+    return { axes, reducedAt, scatterAt, end: scatterAt + scatterSize(strideOf(dimension)) };
+  }
+
+  /** Bytes from the beginning of the kernels' memory that a search takes. */
+  static size(rows: number, dimension: number, slots: number): number {
+    return KMeansSearch.layout(rows, dimension, slots).end;
+  }
+
+  /** `slots`: the largest k. */
+  constructor(points: Points, slots: number, private readonly settings: KMeansSettings) {
+    const { values, rows, dimension } = points;
+    const { axes, reducedAt, scatterAt, end } = KMeansSearch.layout(rows, dimension, slots);
+    reserve(end);
     this.frame = frameOf(points);
     this.full = new Workspace({ values, rows, dimension, ...this.frame }, slots);
     const scatter = this.full.scatter(scatterAt);

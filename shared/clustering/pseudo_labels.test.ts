@@ -2,7 +2,7 @@ import type { ClassState, Features, Labels } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { expect } from "expect";
-import { kMeans } from "./kmeans.ts";
+import { kMeans } from "./search.ts";
 import { generatePseudoLabels, type PseudoLabelInput } from "./pseudo_labels.ts";
 import type { Divide } from "./relabel.ts";
 

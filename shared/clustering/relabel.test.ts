@@ -2,7 +2,7 @@ import { adjustedRandIndex } from "@subtaxa/metrics";
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { expect } from "expect";
-import { kMeans } from "./kmeans.ts";
+import { kMeans } from "./search.ts";
 import { type Divide, relabelClass } from "./relabel.ts";
 import { plantBlobs } from "./testing.ts";
 

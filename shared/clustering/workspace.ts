@@ -1,4 +1,4 @@
-import { accumulate, distance, distances, memory, products, scatter } from "./kernels.wasm";
+import { accumulate, distance, distances, frame, memory, products, scatter } from "./kernels.wasm";
 import { reserve } from "./memory.ts";
 import type { Scatter } from "./scatter.ts";
 
@@ -59,6 +59,19 @@ export class Workspace {
     }
   }
 
+  /** Puts up to `rows` others in the place of the first points: x · scale − the centre in slot `origin`. */
+  load(values: Float32Array, scale: number, origin: number): void {
+    const { dimension, stride } = this;
+    const count = values.length / dimension;
+    if (stride === dimension) this.points.set(values);
+    else {
+      for (let i = 0; i < count; i++) {
+        this.points.set(values.subarray(i * dimension, (i + 1) * dimension), i * stride);
+      }
+    }
+    frame(this.at, count, this.bytes, this.centresAt + origin * this.bytes, scale);
+  }
+
   /** Distance of one point to one centre. */
   distance(row: number, slot: number): number {
     return distance(this.at + row * this.bytes, this.centresAt + slot * this.bytes, this.bytes);
@@ -67,6 +80,12 @@ export class Workspace {
   /** Distances of all points to one of them; overwritten by the next call. */
   distancesToRow(row: number): Float32Array {
     distances(this.at, this.padded, this.bytes, this.at + row * this.bytes, this.distancesAt);
+    return this.distances;
+  }
+
+  /** Distances of all points to a centre; overwritten by the next call. */
+  distancesToCentre(slot: number): Float32Array {
+    distances(this.at, this.padded, this.bytes, this.centresAt + slot * this.bytes, this.distancesAt);
     return this.distances;
   }
 
@@ -91,6 +110,10 @@ export class Workspace {
       for (let i = 0; i < this.rows; i++) projected[i * count + axis] = this.distances[i]!;
     }
     return projected;
+  }
+
+  placeCentre(slot: number, coordinates: ArrayLike<number>): void {
+    this.centres.set(coordinates, slot * this.stride);
   }
 
   placeCentreAtRow(slot: number, row: number): void {
