@@ -246,9 +246,10 @@ export const Header = (
 
 /** All that the run was asked to do: with the same manifest, it can be repeated from this. */
 export const Settings = ({ log }: { log: RunLog }) => {
-  const { manifest, classes: _, ...settings } = log.spec;
+  const { manifest, pretrained, classes: _, ...settings } = log.spec;
   const blobs = [
     { name: "dataset's manifest", blob: manifest },
+    ...(pretrained ? [{ name: "weights it started from", blob: pretrained }] : []),
     ...log.folds.flatMap(({ fold, completed }) => {
       const of = log.spec.folds > 1 ? `, fold ${fold}` : "";
       const best = completed?.state.best;
