@@ -107,8 +107,8 @@ const groupsBy = (
  * - sub-class level: anchor is the mean of a sub-class's images; negative is the nearest image of another sub-class of the
  *   same class; margin `SUBCLASS_MARGIN` · α.
  *
- * The loss is the sum of both levels, each the mean over its triplets. A group of a single image, which is its own mean,
- * has no triplet.
+ * The loss is the sum of both levels, each the mean over its triplets; these equal weights and the smaller margin are
+ * Subtaxa's choice. A group of a single image, which is its own mean, has no triplet.
  *
  * `embeddings` N × d; `classes` and `subclasses` N, where a sub-class belongs to one class (rows of the head). Returns five
  * numbers as `tripletLoss` does, of which the last four are of the class level. The anchors' share of the gradient goes on
