@@ -4,7 +4,7 @@ import { tf } from "@subtaxa/tensorflow";
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { expect } from "expect";
 import fc from "fast-check";
-import fixture from "./fixtures/triplets.json" with { type: "json" };
+import fixture from "./triplets.fixture.json" with { type: "json" };
 import { crossEntropy, groupSensitiveTriplets, SUBCLASS_MARGIN, tripletLoss } from "./losses.ts";
 
 type Row = readonly number[];
