@@ -42,6 +42,30 @@ Deno.test("the layout is the published one, byte by byte", () => {
   expect(metadata).toEqual({});
 });
 
+Deno.test("floats of other widths become float32; what is skipped may be of any type", () => {
+  const data = new Uint8Array([
+    0x00,
+    0x3c,
+    0x80,
+    0xbf,
+    ...new Uint8Array(new Float64Array([2.5]).buffer),
+    1,
+    2,
+  ]);
+  const bytes = file({
+    half: { dtype: "F16", shape: [1], data_offsets: [0, 2] },
+    brain: { dtype: "BF16", shape: [1], data_offsets: [2, 4] },
+    double: { dtype: "F64", shape: [], data_offsets: [4, 12] },
+    counter: { dtype: "U16", shape: [], data_offsets: [12, 14] },
+  }, data);
+  const { tensors } = readSafetensors(bytes, "x", (name) => name === "counter");
+  expect(Object.fromEntries(tensors)).toEqual({
+    half: { shape: [1], values: Float32Array.of(1) },
+    brain: { shape: [1], values: Float32Array.of(-1) },
+    double: { shape: [], values: Float32Array.of(2.5) },
+  });
+});
+
 Deno.test("a malformed file is a typed error that names file and culprit", async (t) => {
   const tensor = (entry: object) => ({ w: { dtype: "F32", shape: [1], data_offsets: [0, 4], ...entry } });
   const four = new Uint8Array(4);

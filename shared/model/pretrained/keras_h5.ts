@@ -37,7 +37,7 @@ const legacy = (root: Group): KerasTensor[] =>
 export interface Variables {
   /** The group that has `vars`. */
   readonly path: string;
-  /** Keras before 3.6 does not tell it. */
+  /** The earlier versions of Keras 3 do not tell it. */
   readonly name: string | undefined;
   readonly tensors: readonly (Floats & { readonly part: number })[];
 }

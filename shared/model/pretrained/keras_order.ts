@@ -24,8 +24,8 @@ const kerasLayers = (backbone: Backbone): Map<string, string[]> => {
 };
 
 /**
- * The layers' names for the groups of a file of Keras before 3.6, which knows only their classes and their order:
- * `conv2d`, `conv2d_1`, …
+ * The layers' names for the groups of a file of the earlier versions of Keras 3, which knows only their classes and
+ * their order: `conv2d`, `conv2d_1`, …
  */
 export const namelessLayers = (paths: readonly string[], backbone: Backbone): Map<string, string> => {
   const layers = kerasLayers(backbone);

@@ -148,7 +148,7 @@ export type ModernLayout = Readonly<
   Record<string, { readonly name: string; readonly variables: readonly TypedShape[] }>
 >;
 
-/** Keras 3's file of weights; `named` false: as before Keras 3.6. */
+/** Keras 3's file of weights; `named` false: as by its earlier versions. */
 export const writeKerasModern = async (
   path: string,
   layout: ModernLayout,
