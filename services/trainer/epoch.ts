@@ -151,11 +151,11 @@ const trainBatch = (
   }
 };
 
-type Figure = Exclude<keyof BatchLosses, "anchors">;
+type Figure = Exclude<keyof BatchLosses, "terms">;
 const perImage: readonly Figure[] = ["loss", "crossEntropy", "triplet"];
-const perAnchor: readonly Figure[] = ["activeTriplets", "positiveDistance", "negativeDistance"];
+const perTerm: readonly Figure[] = ["activeTriplets", "positiveDistance", "negativeDistance"];
 
-/** Means over the epoch's images, or anchors. */
+/** Means over the epoch's images, or what the triplet loss averages. */
 class RunningMeans {
   images = 0;
   readonly #sums = new Map<Figure, { sum: number; count: number }>();
@@ -163,7 +163,7 @@ class RunningMeans {
   add(losses: BatchLosses, images: number): void {
     this.images += images;
     for (const name of perImage) this.#add(name, losses[name], images);
-    for (const name of perAnchor) this.#add(name, losses[name], losses.anchors);
+    for (const name of perTerm) this.#add(name, losses[name], losses.terms);
   }
 
   of(name: Figure): number {

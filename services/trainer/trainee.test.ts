@@ -34,7 +34,7 @@ Deno.test("losses and every parameter's gradient equal the reference's", () => {
   expect(losses.crossEntropy).toBeCloseTo(fixture.crossEntropy, 4);
   expect(losses.triplet).toBeCloseTo(fixture.triplet, 4);
   expect(losses.loss).toBeCloseTo(fixture.crossEntropy + fixture.triplet, 4);
-  expect(losses.anchors).toBe(4);
+  expect(losses.terms).toBe(4);
   // After the first step Adam's first moment is a tenth of the gradient.
   const { parameters, head, steps } = trained.checkpoint(new Map());
   const gradient = (first: Float32Array) => first.map((value) => 10 * value);

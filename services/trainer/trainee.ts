@@ -29,8 +29,8 @@ export interface BatchLosses {
   readonly loss: number;
   readonly crossEntropy: number;
   readonly triplet: number;
-  /** Images with a positive and a negative in the batch; the three figures that follow are means over them. */
-  readonly anchors: number;
+  /** How many anchors, pairs or triplets the three figures that follow are means over. */
+  readonly terms: number;
   readonly activeTriplets: number;
   readonly positiveDistance: number;
   readonly negativeDistance: number;
@@ -117,7 +117,7 @@ export class Trainee {
       loss: entropy + triplet,
       crossEntropy: entropy,
       triplet,
-      anchors,
+      terms,
       activeTriplets,
       positiveDistance,
       negativeDistance,
