@@ -111,7 +111,7 @@ export class Trainee {
       activeTriplets = 0,
       positiveDistance = 0,
       negativeDistance = 0,
-      anchors = 0,
+      terms = 0,
     ] = values;
     return {
       loss: entropy + triplet,
