@@ -106,7 +106,7 @@ export const RunRequest = z.strictObject({
     .describe(
       "dimension in the information criterion: participation ratio of the class, or that of the embedding",
     ),
-  normalisation: z.enum(["l2", "none"]).default("l2").describe("of the embeddings before X-Means"),
+  normalisation: z.enum(["l2", "none"]).default("l2").describe("of the embeddings before they are clustered"),
   fixedClusters: z.number().int().min(1).max(32).default(3).describe("sub-classes of every class in gs-trs"),
   clusterer: ClustererName.optional().describe(
     "who divides the classes (kmeans for gs-trs, otherwise xmeans)",
