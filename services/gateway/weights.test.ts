@@ -1,0 +1,72 @@
+import { Blobs } from "@subtaxa/bus";
+import { encodePretrained, readPretrained } from "@subtaxa/model";
+import { madeUpWeights } from "@subtaxa/model/testing";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { problemIn, withGateway } from "./testing.ts";
+import { importTrees, requestOf, startRun } from "./testing_run.ts";
+
+const canonical = () => encodePretrained(madeUpWeights("small", "keras"));
+
+Deno.test(
+  "a run starts from a file of weights below a data root: one blob, whoever uses it, in Subtaxa's own form",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const path = join(gateway.root, "weights.safetensors");
+    const bytes = canonical();
+    await Deno.writeFile(path, bytes);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const pretrainedOf = async (request: Record<string, unknown>) =>
+      (await requestOf(gateway, await startRun(gateway, request))).spec.pretrained;
+
+    const first = await pretrainedOf({ weights: path, freeze: "stem" });
+    expect(first).toEqual({ key: `sha256-${sha256}`, sha256, bytes: bytes.length });
+    expect(await pretrainedOf({ weights: path })).toEqual(first);
+    const file = await gateway.run(Effect.flatMap(Blobs, (blobs) => blobs.file(first!)));
+    expect(Buffer.compare(encodePretrained(await readPretrained(file, "small")), bytes)).toBe(0);
+    expect(await pretrainedOf({})).toBeNull();
+    expect(gateway.logs).toEqual([]);
+  }),
+);
+
+Deno.test(
+  "weights that can't be used are a problem of the field `weights`",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const inside = join(gateway.root, "weights.safetensors");
+    await Deno.writeFile(inside, canonical());
+    const outside = join(gateway.data, "weights.safetensors");
+    await Deno.mkdir(gateway.data, { recursive: true });
+    await Deno.writeFile(outside, canonical());
+    await Deno.symlink(outside, join(gateway.root, "link.safetensors"));
+    await Deno.writeTextFile(join(gateway.root, "notes.txt"), "what I did");
+
+    const cases: [request: Record<string, unknown>, type: string, message: RegExp][] = [
+      [{ weights: outside }, "path-not-importable", /is not below an allowed folder/],
+      [{ weights: join(gateway.root, "link.safetensors") }, "path-not-importable", /is not below/],
+      [{ weights: join(gateway.root, "none.h5") }, "path-not-importable", /none\.h5' does not exist/],
+      [{ weights: gateway.root }, "path-not-importable", /is no file/],
+      [{ weights: join(gateway.root, "notes.txt") }, "unusable-weights", /notes\.txt is of an unknown kind/],
+      [
+        { weights: inside, backbone: "resnet50" },
+        "unusable-weights",
+        /holds weights of small, not of resnet50/,
+      ],
+      [
+        { weights: "imagenet" },
+        "unusable-weights",
+        /nobody publishes ImageNet weights for the network 'small'/,
+      ],
+    ];
+    for (const [request, type, message] of cases) {
+      const response = await gateway.post("/v1/runs", { dataset: "trees", ...request });
+      const problem = await problemIn(response, 422);
+      expect(problem.type).toBe(`urn:subtaxa:problem:${type}`);
+      expect(problem.errors).toEqual([{ field: "weights", message: expect.stringMatching(message) }]);
+    }
+    expect(await gateway.json("/v1/runs")).toEqual([]);
+  }),
+);
