@@ -12,7 +12,8 @@ const overlaid = [
 ] as const satisfies readonly { method: Method; kind: string; width: number }[];
 
 const pitch = 26;
-const area = { left: 48, top: 10, height: 240, labels: 150 };
+const area = { left: 48, top: 10, height: 240 };
+const longestName = 22;
 
 const missedBy = ({ methods }: ClassResult, method: Method): number =>
   methods.find((one) => one.method === method)?.falseNegative || 0; // NaN: no image held out
@@ -39,6 +40,8 @@ export const Figure3 = ({ results }: { results: Results }) => {
   const top = Math.max(...classes.flatMap((one) => series.map(({ method }) => missedBy(one, method))));
   const y = scaleLinear([0, top], [area.top + area.height, area.top]).nice(5);
   const right = area.left + classes.length * pitch;
+  /** Names are turned by 50 degrees, some 6.5 pixels a letter. */
+  const labels = 30 + 5 * Math.min(longestName, Math.max(...classes.map(({ name }) => name.length)));
   const base = area.top + area.height;
   return (
     <figure class="chart">
@@ -55,7 +58,7 @@ export const Figure3 = ({ results }: { results: Results }) => {
       <div class="scroll" role="region" tabindex={0} aria-label="False negatives per class">
         <svg
           width={right + 90}
-          height={base + area.labels}
+          height={base + labels}
           role="img"
           aria-label={`Mean false-negative rate of ${classes.length} classes for ${
             series.map(({ method }) => method).join(", ")
@@ -88,7 +91,7 @@ export const Figure3 = ({ results }: { results: Results }) => {
                   );
                 })}
                 <text class="tick" transform={`translate(${centre - 2} ${base + 14}) rotate(50)`}>
-                  {one.name.length > 22 ? `${one.name.slice(0, 21)}…` : one.name}
+                  {one.name.length > longestName ? `${one.name.slice(0, longestName - 1)}…` : one.name}
                 </text>
               </g>
             );

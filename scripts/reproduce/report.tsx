@@ -19,7 +19,6 @@ import {
   meansNote,
   ownTable,
   paperNote,
-  paperTable,
 } from "./tables.ts";
 import { verdictOf } from "./verdict.ts";
 
@@ -41,23 +40,29 @@ const Section = ({ title, note, children }: PropsWithChildren<{ title: string; n
   </section>
 );
 
-const Table = ({ label, cells: [head = [], ...rows] }: { label: string; cells: Cells }) => (
-  <div class="scroll" role="region" tabindex={0} aria-label={label}>
-    <table>
-      <thead>
-        <tr>{head.map((name) => <th scope="col">{name}</th>)}</tr>
-      </thead>
-      <tbody>
-        {rows.map(([first, ...cells]) => (
-          <tr>
-            <th scope="row">{first}</th>
-            {cells.map((cell) => <td>{cell}</td>)}
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
-);
+/** A figure, the dash that stands for none, or nothing. */
+const isNumber = (cell: string): boolean => /^([+−-]?\d|–$|$)/.test(cell);
+
+const Table = ({ label, cells: [head = [], ...rows] }: { label: string; cells: Cells }) => {
+  const kinds = head.map((_, i) => rows.every((row) => isNumber(row[i] ?? "")) ? "number" : "");
+  return (
+    <div class="scroll" role="region" tabindex={0} aria-label={label}>
+      <table>
+        <thead>
+          <tr>{head.map((name, i) => <th scope="col" class={kinds[i]!}>{name}</th>)}</tr>
+        </thead>
+        <tbody>
+          {rows.map(([first, ...cells]) => (
+            <tr>
+              <th scope="row">{first}</th>
+              {cells.map((cell, i) => <td class={kinds[i + 1]!}>{cell}</td>)}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+};
 
 const Figure2 = ({ galleries }: { galleries: readonly Galleries[] }) => (
   <Section
@@ -108,11 +113,7 @@ const Page = ({ results, galleries }: { results: Results; galleries: readonly Ga
         </Section>
         <Section title="Beside the paper's" note={paperNote}>
           <Table label="Ours and the paper's" cells={besideTable(results)} />
-          <details>
-            <summary>All figures of the paper for this network</summary>
-            <p class="note">{reference}</p>
-            <Table label="The paper's figures" cells={paperTable(results)} />
-          </details>
+          <p class="note">{reference}.</p>
         </Section>
         {comparisons.length > 0 && (
           <Section title="Paired differences" note={differenceNote}>

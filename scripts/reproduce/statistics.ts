@@ -15,7 +15,7 @@ export const spreadOf = (values: readonly number[]): Spread => {
 };
 
 /** Student's t at 0.975, by degrees of freedom from 1 to 19: a run has at most 20 folds. */
-const student = [
+export const student: readonly number[] = [
   ...[12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228],
   ...[2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093],
 ];

@@ -21,9 +21,9 @@ h3 { font-size: 1.05rem; margin: 1.6rem 0 .6rem; } a { color: var(--link); }
 .verdict { background: var(--raised); border-radius: 8px; padding: .3rem 1.1rem; max-width: 95ch; }
 .scroll { overflow-x: auto; margin: 0 0 1rem; } .scroll:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 500; } thead th { color: var(--soft); vertical-align: bottom; white-space: normal; }
-th:first-child, td:first-child, .words td { text-align: left; }
+.number { text-align: right; }
 svg text { fill: var(--ink); font-family: inherit; } svg .tick { fill: var(--soft); font-size: 12px; }
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--soft); } figure { margin: 0; }
 .cyan { fill: var(--cyan); background: var(--cyan); } .orange { fill: var(--orange); background: var(--orange); }

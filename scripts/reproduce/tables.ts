@@ -1,6 +1,6 @@
-import type { Method } from "@subtaxa/contracts";
 import { stringify } from "csv-stringify/sync";
 import { comparable, type Measure, measures, shownSpread, signed } from "./measures.ts";
+import { allMethods } from "./plan.ts";
 import { paperDatasets, type PaperRow, paperRowsFor, reference } from "./paper.ts";
 import type { Comparison, Results } from "./results.ts";
 import { describeOutcome } from "./runs.ts";
@@ -21,7 +21,9 @@ const measuresOfPaper = measures.flatMap((meaning) => {
 const printed = (row: PaperRow, measure: PaperMeasure): string => {
   const value = row[measure];
   if (value === undefined) return "";
-  return measure.endsWith("Variance") || measure === "perfectClasses" ? String(value) : value.toFixed(2);
+  if (measure === "perfectClasses") return String(value);
+  if (!measure.endsWith("Variance")) return value.toFixed(2);
+  return value.toFixed(value < 0.01 ? 4 : 3);
 };
 
 /** Our means and standard deviations over the folds. */
@@ -33,46 +35,22 @@ export const ownTable = ({ methods }: Results): Cells => [
   ]),
 ];
 
-/** The paper's figures for the same network. */
-export const paperTable = ({ settings }: Results): Cells => [
-  ["data set of the paper", "network", "method", ...measuresOfPaper.map(({ label }) => label)],
-  ...paperRowsFor(settings.backbone).map((row) => [
-    `${row.dataset} (Table ${row.table})`,
-    row.architecture,
-    row.method,
-    ...measuresOfPaper.map(({ measure }) => printed(row, measure)),
+/** Method by method: ours, and the paper's figures for the same network. */
+export const besideTable = ({ methods, settings, dataset }: Results): Cells => [
+  ["method", "source", ...measuresOfPaper.map(({ label }) => label)],
+  ...allMethods.flatMap((method) => [
+    ...methods.filter((ours) => ours.method === method).map(({ summary }) => [
+      method,
+      `ours: ${dataset.name}, ${settings.backbone}`,
+      ...measuresOfPaper.map((meaning) => shownSpread(meaning, summary[meaning.measure])),
+    ]),
+    ...paperRowsFor(settings.backbone).filter((row) => row.method === method).map((row) => [
+      method,
+      `paper: ${row.dataset}, ${row.architecture} (Table ${row.table})`,
+      ...measuresOfPaper.map(({ measure }) => printed(row, measure)),
+    ]),
   ]),
 ];
-
-/** Ours and the paper's accuracy, F-score and variances, method by method. */
-export const besideTable = ({ methods, settings, dataset }: Results): Cells => {
-  const paper = paperRowsFor(settings.backbone);
-  const sources = [...new Set(paper.map(({ dataset, architecture }) => `${dataset}, ${architecture}`))];
-  const beside = measuresOfPaper.filter(({ measure }) =>
-    ["accuracy", "fScore", "falseNegativeVariance", "falsePositiveVariance"].includes(measure)
-  );
-  const of = (source: string, method: Method) =>
-    paper.find((row) => `${row.dataset}, ${row.architecture}` === source && row.method === method);
-  return [
-    [
-      "method",
-      ...beside.flatMap(({ label }) => [
-        `${label}: ${dataset.name}`,
-        ...sources.map((source) => `paper, ${source}`),
-      ]),
-    ],
-    ...methods.map(({ method, summary }) => [
-      method,
-      ...beside.flatMap((meaning) => [
-        shownSpread(meaning, summary[meaning.measure]),
-        ...sources.map((source) => {
-          const row = of(source, method);
-          return row ? printed(row, meaning.measure) : "";
-        }),
-      ]),
-    ]),
-  ];
-};
 
 const shownDifference = (
   meaning: (typeof measures)[number],
@@ -203,9 +181,9 @@ export const markdownOf = (results: Results): string => {
     ...missing.map((outcome) => `No result for ${outcome.method}: ${describeOutcome(outcome)}.`),
     `## Ours (${meansNote})`,
     markdownTable(ownTable(results)),
-    "## The paper's",
+    "## Ours beside the paper's",
     `${paperNote} ${reference}.`,
-    markdownTable(paperTable(results)),
+    markdownTable(besideTable(results)),
     ...(comparisons.length > 0
       ? [`## Paired differences (${differenceNote})`, markdownTable(differenceTable(comparisons))]
       : []),

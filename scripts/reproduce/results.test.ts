@@ -1,0 +1,156 @@
+import { expect } from "expect";
+import { parse } from "csv-parse/sync";
+import { paperRows, paperRowsFor } from "./paper.ts";
+import { renderReport } from "./report.tsx";
+import { csvOf, markdownOf } from "./tables.ts";
+import { plantedResults } from "./testing.ts";
+import { verdictOf } from "./verdict.ts";
+
+const classes = ["copepod", "detritus", "<b>&"];
+const standard = [[4, 1, 0], [5, 1, 0], [4, 2, 0], [5, 1, 0], [4, 1, 0]];
+const fewer = [[1, 1, 0], [2, 1, 0], [1, 2, 0], [2, 1, 0], [1, 1, 0]];
+const mixed = [[5, 1, 0], [4, 1, 0], [4, 1, 0], [6, 1, 0], [4, 2, 0]];
+
+Deno.test("figures of a method: means and deviations, seconds, sub-classes of the best epoch", () => {
+  const { methods, classes: perClass } = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "clustering", missed: fewer, clusters: [3, 1, 1] },
+  ]);
+  const { summary, folds } = methods[1]!;
+  // 30 images a fold, of which 2, 3, 3, 3, 2 are missed
+  expect(summary.accuracy.mean).toBeCloseTo(1 - 13 / 150, 12);
+  expect(summary.accuracy.deviation).toBeCloseTo(Math.sqrt(0.3) / 30, 12);
+  expect(summary.perfectClasses).toEqual({ mean: 1, deviation: 0 });
+  expect(summary.secondsPerEpoch).toEqual({ mean: 3.5, deviation: 0 });
+  expect(summary.subclasses).toEqual({ mean: 5, deviation: 0 });
+  expect(folds[0]!.classes[0]).toEqual({ support: 10, falseNegative: 0.1, clusters: 3 });
+  expect(perClass[0]).toEqual({
+    name: "copepod",
+    images: 50,
+    methods: [
+      { method: "standard", falseNegative: expect.closeTo(0.44, 12), splitFolds: 0, clusters: 1 },
+      { method: "clustering", falseNegative: expect.closeTo(0.14, 12), splitFolds: 5, clusters: 3 },
+    ],
+  });
+});
+
+Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
+  const says = (ours: number[][], theirs: number[][]) =>
+    verdictOf(plantedResults(classes, [
+      { method: "standard", missed: theirs },
+      { method: "clustering", missed: ours, clusters: [3, 1, 1] },
+    ]));
+  const [helps, inClasses] = says(fewer, standard);
+  expect(helps).toMatch(
+    /^Splitting without triplets .* helps \(accuracy and macro F\): accuracy \+10\.00 ± 0\.00/,
+  );
+  expect(helps).toContain("better in 5 of 5 folds");
+  expect(inClasses).toContain("lower in copepod (−30.0 points, split), in no class higher");
+  expect(inClasses).toContain("−30.0 points on the mean of the 1 class that was split");
+
+  expect(says(standard, fewer)[0]).toContain("hurts (accuracy and macro F)");
+  const [unclear, nowhere] = says(mixed, standard);
+  expect(unclear).toContain("makes no difference that stands out from the spread over the folds");
+  expect(nowhere).toContain("in no class lower, in no class higher (in at least 4 of 5 folds)");
+});
+
+Deno.test("the verdict of one fold, of methods that don't split, and of known groups", () => {
+  const one = plantedResults(classes, [
+    { method: "triplet", missed: [standard[0]!] },
+    { method: "clustering+triplet", missed: [fewer[0]!], clusters: [2, 1, 1] },
+  ]);
+  expect(verdictOf(one)[0]).toMatch(/^Splitting with triplets .*One fold doesn't tell/);
+  const none = plantedResults(classes, [{ method: "standard", missed: standard }]);
+  expect(verdictOf(none)).toEqual([expect.stringContaining("Nothing can be said about splitting")]);
+
+  const agreement = [0.2, 0.4].map((adjustedRandIndex, fold) => ({
+    fold,
+    class: "copepod",
+    epoch: 1,
+    subclasses: 3,
+    groups: 3,
+    images: 30,
+    adjustedRandIndex,
+    normalisedMutualInformation: 0.5,
+    purity: 0.8,
+    purityUnsplit: 0.4,
+  }));
+  const grouped = plantedResults(classes, [
+    { method: "standard", missed: standard.slice(0, 2) },
+    { method: "clustering", missed: fewer.slice(0, 2), clusters: [3, 1, 1], agreement },
+  ]);
+  expect(verdictOf(grouped).at(-1)).toContain(
+    "adjusted Rand index of 0.300 ± 0.141 over the folds (0 is chance, 1 is equal), purity 0.800 against 0.400",
+  );
+  expect(markdownOf(grouped)).toContain(
+    "| clustering | 1 | copepod | 30 | 3 | 3 | 0.400 | 0.500 | 0.800 | 0.400 |",
+  );
+});
+
+Deno.test("the tables: ours beside the paper's of the same network, in markdown and CSV", () => {
+  const results = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "clustering+triplet", missed: fewer },
+  ], { settings: { backbone: "resnet50" } });
+  const markdown = markdownOf(results);
+  expect(markdown).toContain(
+    "| clustering+triplet | paper: diatoms, ResNet50 (Table 1) | 97.37 | 97.95 | 97.97 | 97.79 | 0.0059 | 0.0071 |  |",
+  );
+  expect(markdown).toContain("| standard | ours: planted, resnet50 | 81.33 ± ");
+  expect(markdown).toContain("not for this one");
+  expect(markdown).not.toContain("EfficientNet (");
+
+  const rows = parse(csvOf(results), { columns: true }) as Record<string, string>[];
+  const find = (source: string, method: string, measure: string) =>
+    rows.filter((row) => row.source === source && row.method === method && row.measure === measure);
+  expect(Number(find("ours", "standard", "accuracy")[0]!.mean)).toBe(
+    results.methods[0]!.summary.accuracy.mean,
+  );
+  expect(find("paper", "gs-trs", "accuracy").map((row) => row.mean)).toEqual(["0.9323", "0.8753"]);
+  expect(find("paper", "standard", "falsePositiveVariance").map((row) => row.mean)).toEqual([
+    "0.049",
+    "0.136",
+  ]);
+});
+
+Deno.test("all rows of the paper's two tables are there", () => {
+  expect(paperRows.length).toBe(20);
+  expect(
+    new Set(paperRows.map(({ table, architecture, method }) => `${table} ${architecture} ${method}`)).size,
+  )
+    .toBe(20);
+  // in every group of the paper, "ours" is printed in bold for accuracy: the highest of five
+  for (
+    const ofGroup of Map.groupBy(paperRows, ({ table, architecture }) => `${table}${architecture}`).values()
+  ) {
+    const best = ofGroup.toSorted((a, b) => b.accuracy - a.accuracy)[0]!;
+    expect(best.method).toBe("clustering+triplet");
+  }
+  expect(paperRowsFor("efficientnet-b0").every(({ architecture }) => architecture === "EfficientNet")).toBe(
+    true,
+  );
+  expect(paperRowsFor("small").length).toBe(20);
+});
+
+Deno.test("the page needs nothing from elsewhere, escapes names, and leaves classes without misses out of Figure 3", () => {
+  const results = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "clustering", missed: fewer, clusters: [3, 1, 1] },
+  ], { missing: [{ method: "gs-trs", state: "failed", id: "r9", message: "out of memory" }] });
+  const page = renderReport(results, [{
+    method: "clustering",
+    report: "reports/clustering.html",
+    shown: [{ class: "copepod", html: '<table class="gallery"><tr><td>thumbnails</td></tr></table>' }],
+    available: 1,
+  }]);
+  expect(page).toContain('<table class="gallery"><tr><td>thumbnails</td></tr></table>');
+  expect(page).toContain("run r9 has failed: out of memory; --retry starts it anew");
+  expect(page).not.toContain("<b>");
+  expect(page).toContain("&lt;b&gt;&amp;");
+  expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
+  const figure = /<svg.*?<\/svg>/s.exec(page)![0];
+  expect(figure).toContain("copepod, standard: 44.0 %");
+  expect(figure).toContain("copepod, clustering: 14.0 %");
+  expect(figure).not.toContain("&lt;b&gt;");
+  expect(page).toContain("1 of 3 classes without a false negative");
+});
