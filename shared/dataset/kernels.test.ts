@@ -1,7 +1,8 @@
 import { expect } from "expect";
-import { assembleKernels } from "./build_kernels.ts";
+import { assemble, committed, modules } from "./build_kernels.ts";
 
-Deno.test("resample.wasm is what resample.wat says (else run build_kernels.ts)", async () => {
-  const committed = await Deno.readFile(new URL("./resample.wasm", import.meta.url));
-  expect(await assembleKernels()).toEqual(committed);
-});
+for (const name of modules) {
+  Deno.test(`${name}.wasm is what ${name}.wat says (else run build_kernels.ts)`, async () => {
+    expect(await assemble(name)).toEqual(await committed(name));
+  });
+}

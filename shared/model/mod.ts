@@ -21,7 +21,7 @@ export {
 export { Convention, Layers } from "./layers.ts";
 export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
 export { type Network, networks } from "./networks.ts";
-export { preprocess, Preprocessing, preprocessings } from "./preprocessing.ts";
+export { levelsOf, Preprocessing, preprocessings } from "./preprocessing.ts";
 export {
   decodePretrained,
   encodePretrained,

@@ -1,12 +1,14 @@
-import { tf } from "@subtaxa/tensorflow";
+import { batch } from "@subtaxa/dataset";
 import { expect } from "expect";
-import { preprocess, preprocessings } from "./mod.ts";
+import { levelsOf, preprocessings } from "./mod.ts";
 
-const COLOUR = [0.2, 0.4, 0.6];
-const values = (pixels: number[], mode: keyof typeof preprocessings) =>
-  tf.tidy(
-    () => [...preprocess(tf.tensor4d(pixels, [1, 1, 1, pixels.length]), preprocessings[mode]).dataSync()],
-  );
+/** 0.2, 0.4, 0.6 of the whole range. */
+const COLOUR = [51, 102, 153];
+const values = (pixels: number[], mode: keyof typeof preprocessings) => {
+  const channels = pixels.length === 3 ? 3 : 1;
+  const images = { pixels: Uint8Array.from(pixels), side: 1, channels, count: 1 } as const;
+  return [...batch(images, [0], { augment: "none" }, levelsOf(preprocessings[mode], channels))];
+};
 
 // scripts/fixtures/model_keras.py holds Keras' own figures for whole images (keras.test.ts); these are worked out by hand.
 const cases: [keyof typeof preprocessings, number[], number[]][] = [
@@ -22,7 +24,7 @@ const cases: [keyof typeof preprocessings, number[], number[]][] = [
 for (const [mode, colour, grey] of cases) {
   Deno.test(`${mode}: a colour and a grey in the network's order and scale`, () => {
     values(COLOUR, mode).forEach((value, c) => expect(value).toBeCloseTo(colour[c]!, 4));
-    expect(values([0.4], mode)).toHaveLength(3);
-    values([0.4], mode).forEach((value, c) => expect(value).toBeCloseTo(grey[c]!, 4));
+    expect(values([102], mode)).toHaveLength(3);
+    values([102], mode).forEach((value, c) => expect(value).toBeCloseTo(grey[c]!, 4));
   });
 }

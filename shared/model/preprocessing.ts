@@ -1,5 +1,4 @@
-import { tf } from "@subtaxa/tensorflow";
-import type { Tensor4D } from "@tensorflow/tfjs";
+import type { Levels } from "@subtaxa/dataset";
 import { z } from "zod";
 
 /** A figure for each channel; one number stands for three equal ones. */
@@ -36,9 +35,15 @@ export const preprocessings = {
   },
 } as const satisfies Record<string, Readonly<Preprocessing>>;
 
-/** RGB or grey pixels from 0 to 1, N × side × side × 3 or 1 → N × side × side × 3, grey repeated. */
-export const preprocess = (pixels: Tensor4D, { channels, scale, offset }: Preprocessing): Tensor4D =>
-  tf.tidy(() => {
-    const ordered = channels === "bgr" && pixels.shape[3] === 3 ? tf.reverse4d(pixels, 3) : pixels;
-    return tf.add(tf.mul(ordered, scale), offset);
-  });
+/** What the levels of images with so many channels become: three channels in the network's order, grey repeated. */
+export const levelsOf = ({ channels, scale, offset }: Preprocessing, imageChannels: 1 | 3): Levels => {
+  const order = channels === "rgb" ? [0, 1, 2] : [2, 1, 0];
+  return order.map((channel, c) => ({
+    channel: imageChannels === 1 ? 0 : channel,
+    // In single precision step by step, as TensorFlow would compute it.
+    values: Float32Array.from(
+      { length: 256 },
+      (_, level) => Math.fround(Math.fround(level / 255) * Math.fround(scale[c]!)) + Math.fround(offset[c]!),
+    ),
+  }));
+};

@@ -12,7 +12,7 @@ import { tf } from "@subtaxa/tensorflow";
 import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
-import { preprocess, type Preprocessing } from "./preprocessing.ts";
+import { levelsOf, type Preprocessing } from "./preprocessing.ts";
 
 /** Where a run's dataset lies on this machine, and which fold of it is meant. */
 export interface RunDataInput {
@@ -77,11 +77,10 @@ export const imageTensor = (
   preprocessing: Preprocessing,
   augmentation?: Augmentation,
 ): Tensor4D =>
-  tf.tidy(() => {
-    const { side, channels } = images;
-    const pixels = tf.tensor4d(batch(images, indices, augmentation), [indices.length, side, side, channels]);
-    return preprocess(pixels, preprocessing);
-  });
+  tf.tensor4d(
+    batch(images, indices, augmentation, levelsOf(preprocessing, images.channels)),
+    [indices.length, images.side, images.side, 3],
+  );
 
 /**
  * What a network takes for the chosen images: themselves (N × side × side × 3), or the frozen backbone's features of them (N ×
