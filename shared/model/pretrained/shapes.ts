@@ -24,26 +24,28 @@ class Survey extends Layers {
     return image(filters);
   }
 
-  override depthwiseConv(name: string, x: Tensor4D, { size = 3 }: Window): Tensor4D {
-    this.parameters.set(`${name}/kernel`, [size, size, x.shape[3], 1]);
-    return x;
+  override convBatchNorm(name: string, x: Tensor4D, options: ConvOptions): Tensor4D {
+    return this.#normalised(name, this.conv(`${name}_conv`, x, options));
   }
 
-  override batchNorm(name: string, x: Tensor4D): Tensor4D {
-    const shape = [x.shape[3]];
-    for (const part of ["gamma", "beta"]) this.parameters.set(`${name}/${part}`, shape);
-    for (const part of ["moving_mean", "moving_variance"]) this.statistics.set(`${name}/${part}`, shape);
-    return x;
+  override depthwiseConvBatchNorm(name: string, x: Tensor4D, { size = 3 }: Window): Tensor4D {
+    this.parameters.set(`${name}_dwconv/kernel`, [size, size, x.shape[3], 1]);
+    return this.#normalised(name, x);
   }
 
   override maxPool = (x: Tensor4D) => x;
-  override relu = (x: Tensor4D) => x;
   override swish = (x: Tensor4D) => x;
   override sigmoid = (x: Tensor4D) => x;
   override squeeze = (x: Tensor4D) => x;
-  override add = (x: Tensor4D) => x;
   override multiply = (x: Tensor4D) => x;
   override globalAveragePool = (x: Tensor4D) => x as unknown as Tensor2D;
+
+  #normalised(name: string, x: Tensor4D): Tensor4D {
+    const shape = [x.shape[3]];
+    for (const part of ["gamma", "beta"]) this.parameters.set(`${name}_bn/${part}`, shape);
+    for (const part of ["moving_mean", "moving_variance"]) this.statistics.set(`${name}_bn/${part}`, shape);
+    return x;
+  }
 }
 
 /** What weights of this network must hold. */
@@ -52,7 +54,7 @@ export const shapesOf = (backbone: Backbone): Shapes => {
     parameter: (name) => {
       throw new Error(`the survey of ${backbone} does not know the kind of layer that '${name}' belongs to`);
     },
-    normalise: (_, x) => x,
+    convBatchNorm: ({ x }) => x,
   });
   networks[backbone].pooled(survey, image(3));
   return survey;
