@@ -9,7 +9,7 @@ import { execute, table } from "./cli/mod.ts";
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-const measure = ({ name, peerName, target, rounds, prepare }: Benchmark) =>
+const measure = ({ name, peerName, unit = "s", target, rounds, prepare }: Benchmark) =>
   Effect.scoped(Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
       Effect.promise(() => Deno.makeTempDir({ prefix: "subtaxa-bench-" })),
@@ -23,13 +23,13 @@ const measure = ({ name, peerName, target, rounds, prepare }: Benchmark) =>
         Effect.all([ours, peer]).pipe(
           Effect.tap(([a, b]) =>
             Effect.sync(() =>
-              console.log(`  round ${round} of ${rounds}: ${a.toFixed(3)} s, peer ${b.toFixed(3)} s`)
+              console.log(`  round ${round} of ${rounds}: ${a.toFixed(3)} ${unit}, peer ${b.toFixed(3)} ${unit}`)
             )
           ),
         ),
     );
     const [mine, theirs] = [median(times.map(([a]) => a)), median(times.map(([, b]) => b))];
-    return { name, unit: "s", ours: mine, peer: theirs, peerName, ratio: theirs / mine, target };
+    return { name, unit, ours: mine, peer: theirs, peerName, ratio: theirs / mine, target };
   }));
 
 const main = Effect.gen(function* () {

@@ -2,6 +2,7 @@
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { Points, xMeans } from "../../services/clusterer/mod.ts";
+import { readRows } from "./rows.ts";
 
 interface Round {
   readonly file: string;
@@ -16,7 +17,7 @@ const scope = globalThis as unknown as {
 
 let points: Points | undefined;
 scope.onmessage = ({ data: { file, dimension, limit } }) => {
-  points ??= Result.getOrThrow(Points.of(new Float32Array(Deno.readFileSync(file).buffer), dimension));
+  points ??= Result.getOrThrow(Points.of(readRows(file), dimension));
   const started = performance.now();
   xMeans(points, { allowedClusters: limit, random: random(0) });
   scope.postMessage((performance.now() - started) / 1000);
