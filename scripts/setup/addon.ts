@@ -35,6 +35,8 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
     const darwin = Deno.build.os === "darwin";
     const finished = yield* run(compiler.command, [
       ...["-O2", "-fPIC", "-shared", "-std=c++17", "-DNAPI_VERSION=8"],
+      // Lets it hand over attributes that are lists, without which fused operations can't be called.
+      ...["-include", join(import.meta.dirname!, "list_attributes.h")],
       ...["-I", join(nodeHeaders, "include"), "-I", tfjs, "-I", build.includeFolder],
       ...["backend", "binding"].map((part) => join(tfjs, "binding", `tfjs_${part}.cc`)),
       ...build.libraries,

@@ -1,8 +1,8 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import {
   type Checkpoint,
-  type Frozen,
   type Head,
+  InferenceScope,
   Layers,
   measuring,
   networks,
@@ -47,7 +47,7 @@ export class Trainee {
   readonly #start: Checkpoint;
   readonly #triplets: TripletLoss | undefined;
   readonly #variables: ReadonlyMap<string, Variable>;
-  readonly #frozen: Frozen;
+  readonly #frozen: InferenceScope;
   readonly #layers: Layers;
   readonly #adam: FusedAdam;
   readonly #kernel: RowVariable;
@@ -64,7 +64,7 @@ export class Trainee {
         [name, tf.tidy(() => tf.variable(tf.tensor(value, [...shape]), true, name))] as const
       ),
     );
-    this.#frozen = { parameters: upload(start.frozen), statistics: upload(frozenStatistics(start)) };
+    this.#frozen = new InferenceScope(upload(start.frozen), upload(frozenStatistics(start)));
     this.#layers = new Layers(training(this.#variables, this.#frozen), start.convention);
     this.#adam = new FusedAdam(ADAM);
     tf.tidy(() => {
@@ -170,6 +170,7 @@ export class Trainee {
   dispose(): void {
     this.#adam.dispose();
     for (const variable of this.#variables.values()) variable.dispose();
+    this.#frozen.dispose();
     tf.dispose([...this.#frozen.parameters.values(), ...this.#frozen.statistics.values()]);
     for (const { variable, first, second } of [this.#kernel, this.#bias]) {
       tf.dispose([variable, first, second]);

@@ -33,15 +33,12 @@ const block = (l: Layers, name: string, x: Tensor4D, { filters, size, stride, ex
   const channels = x.shape[3];
   let y = x;
   if (expand > 1) {
-    y = l.conv(`${name}_expand_conv`, y, { filters: expand * channels, size: 1 });
-    y = l.swish(l.batchNorm(`${name}_expand_bn`, y));
+    y = l.swish(l.convBatchNorm(`${name}_expand`, y, { filters: expand * channels, size: 1 }));
   }
-  y = l.depthwiseConv(`${name}_dwconv`, y, { size, stride });
-  y = l.swish(l.batchNorm(`${name}_bn`, y));
+  y = l.swish(l.depthwiseConvBatchNorm(name, y, { size, stride }));
   y = excite(l, name, y, Math.floor(channels / 4));
-  y = l.conv(`${name}_project_conv`, y, { filters, size: 1 });
-  y = l.batchNorm(`${name}_project_bn`, y);
-  return stride === 1 && channels === filters ? l.add(y, x) : y;
+  const same = stride === 1 && channels === filters;
+  return l.convBatchNorm(`${name}_project`, y, { filters, size: 1, ...(same ? { shortcut: x } : {}) });
 };
 
 /**
@@ -50,15 +47,13 @@ const block = (l: Layers, name: string, x: Tensor4D, { filters, size, stride, ex
  * and dropout, is left out: a step is the same function of its batch for every network.
  */
 export const efficientNetB0 = (l: Layers, images: Tensor4D): Tensor2D => {
-  let x = l.conv("stem_conv", images, { filters: 32, stride: 2 });
-  x = l.swish(l.batchNorm("stem_bn", x));
+  let x = l.swish(l.convBatchNorm("stem", images, { filters: 32, stride: 2 }));
   stages.forEach(({ blocks, stride, ...options }, stage) => {
     for (let b = 0; b < blocks; b++) {
       const name = `block${stage + 1}${"abcd"[b]}`;
       x = block(l, name, x, { ...options, stride: b === 0 ? stride : 1 });
     }
   });
-  x = l.conv("top_conv", x, { filters: 1280, size: 1 });
-  x = l.swish(l.batchNorm("top_bn", x));
+  x = l.swish(l.convBatchNorm("top", x, { filters: 1280, size: 1 }));
   return l.globalAveragePool(x);
 };

@@ -44,4 +44,4 @@ export {
 } from "./run_data.ts";
 export { runDataFiles } from "./run_files.ts";
 export { readSafetensors, type Safetensors, type Weights, writeSafetensors } from "./safetensors.ts";
-export { type Frozen, measuring, training } from "./scopes.ts";
+export { InferenceScope, measuring, training } from "./scopes.ts";

@@ -8,7 +8,7 @@ import { Layers } from "./layers.ts";
 import { networks } from "./networks.ts";
 import type { Pretrained } from "./pretrained/mod.ts";
 import type { Weights } from "./safetensors.ts";
-import { creating, inferring } from "./scopes.ts";
+import { creating, InferenceScope } from "./scopes.ts";
 
 export interface NewModel {
   readonly backbone: Backbone;
@@ -94,11 +94,15 @@ export const loadModel = (checkpoint: Checkpoint): Model => {
   const measured = upload(statistics);
   const kernel = tf.tensor2d(head.kernel.value, [head.rows.length, head.width]);
   const bias = tf.tensor1d(head.bias.value);
-  const layers = new Layers(inferring(parameters, measured), convention);
+  const scope = new InferenceScope(parameters, measured);
+  const layers = new Layers(scope, convention);
   return {
     embed: (input) => tf.tidy(() => networks[checkpoint.backbone].forward(layers, input)),
     logits: (embeddings) => tf.tidy(() => tf.add(tf.matMul(embeddings, kernel, false, true), bias)),
-    dispose: () => tf.dispose([...parameters.values(), ...measured.values(), kernel, bias]),
+    dispose: () => {
+      scope.dispose();
+      tf.dispose([...parameters.values(), ...measured.values(), kernel, bias]);
+    },
   };
 };
 
@@ -107,9 +111,13 @@ export const loadBackbone = (
   { backbone, convention, parameters, statistics }: Pretrained,
 ): { pooled(images: Tensor4D): Tensor2D; dispose(): void } => {
   const [weights, measured] = [upload(parameters), upload(statistics)];
-  const layers = new Layers(inferring(weights, measured), convention);
+  const scope = new InferenceScope(weights, measured);
+  const layers = new Layers(scope, convention);
   return {
     pooled: (images) => tf.tidy(() => networks[backbone].pooled(layers, images)),
-    dispose: () => tf.dispose([...weights.values(), ...measured.values()]),
+    dispose: () => {
+      scope.dispose();
+      tf.dispose([...weights.values(), ...measured.values()]);
+    },
   };
 };

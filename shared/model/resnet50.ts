@@ -22,18 +22,14 @@ const block = (
   stride: number,
   project: boolean,
 ): Tensor4D => {
-  const conv = (part: number, input: Tensor4D, options: { filters: number; size: number; stride?: number }) =>
-    l.batchNorm(
-      `${name}_${part}_bn`,
-      l.conv(`${name}_${part}_conv`, input, { ...options, bias: true }),
-      EPSILON,
-    );
-  const shortcut = project ? conv(0, x, { filters: 4 * filters, size: 1, stride }) : x;
+  const unit = { bias: true, epsilon: EPSILON };
+  const shortcut = project
+    ? l.convBatchNorm(`${name}_0`, x, { ...unit, filters: 4 * filters, size: 1, stride })
+    : x;
   const [first, second] = l.convention === "torch" ? [1, stride] : [stride, 1];
-  let y = l.relu(conv(1, x, { filters, size: 1, stride: first }));
-  y = l.relu(conv(2, y, { filters, size: 3, stride: second }));
-  y = conv(3, y, { filters: 4 * filters, size: 1 });
-  return l.relu(l.add(shortcut, y));
+  let y = l.convBatchNorm(`${name}_1`, x, { ...unit, filters, size: 1, stride: first, relu: true });
+  y = l.convBatchNorm(`${name}_2`, y, { ...unit, filters, size: 3, stride: second, relu: true });
+  return l.convBatchNorm(`${name}_3`, y, { ...unit, filters: 4 * filters, size: 1, shortcut, relu: true });
 };
 
 /**
@@ -41,9 +37,10 @@ const block = (
  * pooling: images N × side × side × 3 → N × 2048.
  */
 export const resnet50 = (l: Layers, images: Tensor4D): Tensor2D => {
-  let x = l.conv("conv1_conv", images, { filters: 64, size: 7, stride: 2, padding: "symmetric", bias: true });
-  x = l.relu(l.batchNorm("conv1_bn", x, EPSILON));
-  x = l.maxPool(x, { size: 3, stride: 2, padding: "symmetric" });
+  const halve = { stride: 2, padding: "symmetric" } as const;
+  const stem = { ...halve, filters: 64, size: 7, bias: true, epsilon: EPSILON, relu: true };
+  let x = l.convBatchNorm("conv1", images, stem);
+  x = l.maxPool(x, { ...halve, size: 3 });
   stages.forEach(({ filters, stride, blocks }, stage) => {
     for (let b = 0; b < blocks; b++) {
       x = block(l, `conv${stage + 2}_block${b + 1}`, x, filters, b === 0 ? stride : 1, b === 0);

@@ -1,7 +1,7 @@
 import type { Tensor, Tensor1D, Tensor4D } from "@tensorflow/tfjs";
 import type { Random } from "@subtaxa/random";
-import { batchNormWith, fusedBatchNorm, tf } from "@subtaxa/tensorflow";
-import type { Scope } from "./layers.ts";
+import { affineConvolution, convolution, fusedBatchNorm, tf } from "@subtaxa/tensorflow";
+import { type ConvBatchNorm, type Scope, zeroPadded } from "./layers.ts";
 import type { Weights } from "./safetensors.ts";
 
 type Named<T> = ReadonlyMap<string, T>;
@@ -14,6 +14,18 @@ const get = <T>(tensors: Named<T>, name: string): T => {
   return tensor;
 };
 
+/** The convolution by itself, without its bias. */
+const convolved = (unit: ConvBatchNorm): Tensor4D => {
+  const { x, kernel, depthwise, stride, padding } = unit;
+  if (!depthwise) return convolution(x, kernel, unit);
+  return padding === "same"
+    ? tf.depthwiseConv2d(x, kernel, stride, "same")
+    : tf.depthwiseConv2d(zeroPadded(x, padding), kernel, stride, "valid");
+};
+
+/** A bias before a batch normalisation changes nothing but the mean that is taken out again: it needs no adding. */
+const normalised = (unit: ConvBatchNorm) => fusedBatchNorm(convolved(unit), unit.gamma, unit.beta, unit);
+
 /** Creates every parameter that the network asks for; the nth has the random stream `randomFor(n)` to itself. */
 export const creating = (randomFor: (index: number) => Random) => {
   const parameters = new Map<string, Values>();
@@ -25,46 +37,69 @@ export const creating = (randomFor: (index: number) => Random) => {
       parameters.set(name, { shape, values });
       return tf.tensor(values, [...shape]);
     },
-    normalise: (_, x) => x,
+    convBatchNorm: convolved,
   };
   return { scope, parameters };
 };
 
-/** The layers that are not trained: their weights, and the statistics by which they go on normalising. */
-export interface Frozen {
-  readonly parameters: Named<Tensor>;
-  readonly statistics: Named<Tensor>;
+/**
+ * Inference, without gradients: normalises with the statistics that were measured, which are folded into kernel and bias of
+ * the convolution. The tensors stay the caller's; what is folded goes with `dispose`.
+ */
+export class InferenceScope implements Scope {
+  readonly #folded = new Map<string, { readonly kernel: Tensor4D; readonly bias: Tensor1D }>();
+
+  constructor(readonly parameters: Named<Tensor>, readonly statistics: Named<Tensor>) {}
+
+  parameter(name: string): Tensor {
+    return get(this.parameters, name);
+  }
+
+  convBatchNorm(unit: ConvBatchNorm): Tensor4D {
+    const { kernel, bias } = this.#fold(unit);
+    if (!unit.depthwise) return affineConvolution(unit.x, kernel, bias, unit);
+    const y = tf.add<Tensor4D>(convolved({ ...unit, kernel }), bias);
+    const sum = unit.shortcut ? tf.add<Tensor4D>(y, unit.shortcut) : y;
+    return unit.relu ? tf.relu(sum) : sum;
+  }
+
+  dispose(): void {
+    for (const { kernel, bias } of this.#folded.values()) tf.dispose([kernel, bias]);
+    this.#folded.clear();
+  }
+
+  #fold({ norm, kernel, bias, gamma, beta, epsilon, depthwise }: ConvBatchNorm) {
+    const known = this.#folded.get(norm);
+    if (known !== undefined) return known;
+    const folded = tf.tidy(() => {
+      const mean = get(this.statistics, `${norm}/moving_mean`);
+      const variance = get(this.statistics, `${norm}/moving_variance`);
+      const scale = tf.div(gamma, tf.sqrt(tf.add(variance, epsilon)));
+      return {
+        kernel: tf.keep(tf.mul<Tensor4D>(kernel, depthwise ? tf.expandDims(scale, 1) : scale)),
+        bias: tf.keep(tf.add<Tensor1D>(tf.mul(bias ? tf.sub(bias, mean) : tf.neg(mean), scale), beta)),
+      };
+    });
+    this.#folded.set(norm, folded);
+    return folded;
+  }
 }
 
-const nothing: Frozen = { parameters: new Map(), statistics: new Map() };
+/** What the layers that are not trained are asked for goes to `frozen`, everything else to `others`. */
+const besides = (frozen: InferenceScope, others: Scope): Scope => ({
+  parameter: (name, ...rest) => (frozen.parameters.has(name) ? frozen : others).parameter(name, ...rest),
+  convBatchNorm: (unit) =>
+    (frozen.parameters.has(`${unit.norm}/gamma`) ? frozen : others).convBatchNorm(unit),
+});
 
-/** What the frozen layers are asked for goes to them, everything else to `others`. */
-const besides = (frozen: Frozen, others: Scope): Scope => {
-  const inference = inferring(frozen.parameters, frozen.statistics);
-  return {
-    parameter: (name, ...rest) => (frozen.parameters.has(name) ? inference : others).parameter(name, ...rest),
-    normalise: (layer, ...rest) =>
-      (frozen.parameters.has(`${layer}/gamma`) ? inference : others).normalise(layer, ...rest),
-  };
-};
+const nothing = new InferenceScope(new Map(), new Map());
 
 /** Normalises with the batch's own statistics, differentiably. */
 export const training = (parameters: Named<Tensor>, frozen = nothing): Scope =>
   besides(frozen, {
     parameter: (name) => get(parameters, name),
-    normalise: (_, x, gamma, beta, epsilon) =>
-      fusedBatchNorm(x, gamma as Tensor1D, beta as Tensor1D, { epsilon }).y,
+    convBatchNorm: (unit) => normalised(unit).y,
   });
-
-/** Normalises with the statistics that were measured. */
-export const inferring = (parameters: Named<Tensor>, statistics: Named<Tensor>): Scope => ({
-  parameter: (name) => get(parameters, name),
-  normalise: (layer, x, gamma, beta, epsilon) =>
-    batchNormWith(x, gamma as Tensor1D, beta as Tensor1D, {
-      mean: get(statistics, `${layer}/moving_mean`) as Tensor1D,
-      variance: get(statistics, `${layer}/moving_variance`) as Tensor1D,
-    }, { epsilon }),
-});
 
 /** Sums over the positions seen so far of a layer's inputs, per channel. */
 interface Moments {
@@ -80,8 +115,8 @@ interface Moments {
  */
 export const measuring = (parameters: Named<Tensor>, frozen = nothing) => {
   const layers = new Map<string, Moments>();
-  const collect = (layer: string, x: Tensor4D, mean: Tensor1D, variance: Tensor1D) => {
-    const [images, height, width, channels] = x.shape;
+  const collect = (layer: string, y: Tensor4D, mean: Tensor, variance: Tensor) => {
+    const [images, height, width, channels] = y.shape;
     const count = images * height * width;
     const moments = layers.get(layer) ??
       { count: 0, sum: new Float64Array(channels), squares: new Float64Array(channels) };
@@ -96,9 +131,9 @@ export const measuring = (parameters: Named<Tensor>, frozen = nothing) => {
   };
   const scope = besides(frozen, {
     parameter: (name) => get(parameters, name),
-    normalise: (layer, x, gamma, beta, epsilon) => {
-      const { y, mean, variance } = fusedBatchNorm(x, gamma as Tensor1D, beta as Tensor1D, { epsilon });
-      collect(layer, x, mean, variance);
+    convBatchNorm: (unit) => {
+      const { y, mean, variance } = normalised(unit);
+      collect(unit.norm, y, unit.bias ? tf.add(mean, unit.bias) : mean, variance);
       return y;
     },
   });

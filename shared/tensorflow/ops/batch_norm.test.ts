@@ -44,6 +44,36 @@ Deno.test("fused batch normalisation gives the composed one's gradients", () =>
     );
   }));
 
+for (
+  const [name, relu, withShortcut] of [["ReLU", true, false], ["a shortcut", false, true], [
+    "both",
+    true,
+    true,
+  ]] as const
+) {
+  Deno.test(`fused batch normalisation with ${name} gives the composed one's values and gradients`, () =>
+    tf.tidy(() => {
+      const { x, gamma, beta, weights } = example();
+      const shortcut = tf.randomNormal(shape, 0, 1, "float32", 3) as Tensor4D;
+      type Normalise = (x: Tensor4D, gamma: Tensor1D, beta: Tensor1D, shortcut: Tensor4D) => Tensor4D;
+      const plain: Normalise = (a, b, c, d) => {
+        const { y } = composed(a, b, c);
+        const sum = withShortcut ? tf.add<Tensor4D>(y, d) : y;
+        return relu ? tf.relu(sum) : sum;
+      };
+      const fused: Normalise = (a, b, c, d) =>
+        fusedBatchNorm(a, b, c, { epsilon, relu, shortcut: withShortcut ? d : undefined }).y;
+      expectClose(fused(x, gamma, beta, shortcut), plain(x, gamma, beta, shortcut));
+      const gradients = (normalise: Normalise) =>
+        tf.grads((...inputs: Tensor[]) => {
+          const [a, b, c, d] = inputs as [Tensor4D, Tensor1D, Tensor1D, Tensor4D];
+          return tf.add(normalise(a, b, c, d).square().mul(weights).sum(), tf.mul(d, 1e-3).sum());
+        })([x, gamma, beta, shortcut]);
+      const expected = gradients(plain);
+      gradients(fused).forEach((gradient, index) => expectClose(gradient, expected[index]!, 1e-4));
+    }));
+}
+
 Deno.test("batch normalisation with given statistics follows its formula, gradient included", () =>
   tf.tidy(() => {
     const { x, gamma, beta, weights } = example();

@@ -1,4 +1,17 @@
-export { type BatchNormOptions, batchNormWith, fusedBatchNorm, type NormalisedBatch } from "./batch_norm.ts";
+export {
+  type BatchNormOptions,
+  batchNormWith,
+  fusedBatchNorm,
+  type FusedBatchNormOptions,
+  type NormalisedBatch,
+} from "./batch_norm.ts";
+export {
+  affineConvolution,
+  type AffineConvolutionOptions,
+  convolution,
+  type ConvolutionOptions,
+} from "./convolution.ts";
+export { maxPool } from "./max_pool.ts";
 export { relu } from "./relu.ts";
 export { swish } from "./swish.ts";
 export { sparseSoftmaxCrossEntropy } from "./cross_entropy.ts";
