@@ -21,7 +21,8 @@ export interface Published {
 
 /** Weights trained on ImageNet, by the network. */
 export const published: Readonly<Partial<Record<Backbone, Published>>> = {
-  // Keras Applications' own: what the paper's ResNet50 starts from.
+  // Keras Applications' own. Keras pins it by the MD5 4d473c1dd8becc155b73f8504c6f6626; the SHA-256 is that of Git LFS
+  // pointers to copies of the same length.
   resnet50: {
     url: "https://storage.googleapis.com/tensorflow/keras-applications/resnet/" +
       "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -29,7 +30,7 @@ export const published: Readonly<Partial<Record<Backbone, Published>>> = {
     bytes: 94_765_736,
     sha256: "66c8b43daff3fcc15bc4f30e3d2a167e21a14d9c9598a5394e5516471f4af504",
   },
-  // timm's, Apache 2.0, at a revision: Keras publishes its file with an MD5 only.
+  // timm's, Apache 2.0, at a revision; the SHA-256 is the hub's. Keras pins its own file by an MD5 only.
   "efficientnet-b0": {
     url: "https://huggingface.co/timm/efficientnet_b0.ra_in1k/resolve/" +
       "1b5383e5f79cc0f7fc067e372f8f26a5fa73f26a/model.safetensors",

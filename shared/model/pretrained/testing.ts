@@ -1,7 +1,9 @@
 /** Files of weights as the libraries write them, filled as in scripts/fixtures/pretrained.py. */
 import type { Images } from "@subtaxa/dataset";
 import { File as H5File, type Group, ready } from "h5wasm";
+import { expect } from "expect";
 import { dirname, join } from "node:path";
+import { ModelError } from "../error.ts";
 
 /** Pseudo-random 32-bit numbers that depend on the name (FNV-1a) and the position. */
 export const wordsOf = (name: string) => {
@@ -187,4 +189,21 @@ export const writeTfjs = async (
   await Deno.writeFile(join(dirname(path), paths[1]!), bytes.subarray(cut));
   const weights = entries.map((entry) => ({ ...entry, dtype: "float32" }));
   await Deno.writeTextFile(path, JSON.stringify({ format, weightsManifest: [{ paths, weights }] }));
+};
+
+/** With a folder that goes afterwards. */
+export const inFolder = async (use: (folder: string) => Promise<void>) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+};
+
+/** The error that reading must end in. */
+export const failure = async (reading: Promise<unknown>): Promise<ModelError> => {
+  const error = await reading.then(() => undefined, (cause) => cause);
+  expect(error).toBeInstanceOf(ModelError);
+  return error;
 };
