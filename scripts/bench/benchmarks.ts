@@ -1,6 +1,7 @@
 import { Effect, type Scope } from "effect";
 import { join } from "node:path";
 import { importing } from "./importing.ts";
+import { embedding, training, trainingMemory } from "./networks.ts";
 import { type BenchError, startPeer } from "./peer.ts";
 import { pipeline } from "./pipeline.ts";
 import { writeBlobs } from "./rows.ts";
@@ -44,6 +45,11 @@ const xmeans = (name: string, apart: number): Benchmark => ({
 });
 
 export const benchmarks: readonly Benchmark[] = [
+  training("resnet50", "Keras"),
+  training("resnet50", "PyTorch"),
+  training("small", "PyTorch"),
+  embedding,
+  trainingMemory,
   xmeans("X-Means, 4,000 × 256, limit 5, far clusters", 12),
   xmeans("X-Means, 4,000 × 256, limit 5, near clusters", 5),
   largeXMeans,

@@ -59,18 +59,24 @@ export const runScript = (script: string, args: readonly string[]): Effect.Effec
     (python) => attempt(script, () => execute(python, [join(here, script), ...args])),
   );
 
-/** One of this folder's peers as a process: each call is one round, and gives the seconds that it took. */
-export const startPeer = (
+/** A process that does one round of its work for every line on its standard input, and answers with seconds. */
+export interface Rounds {
+  /** One round; its seconds. */
+  readonly round: Effect.Effect<number, BenchError>;
+  /** The most memory that the process has had so far, MiB. */
+  readonly peakMemory: Effect.Effect<number, BenchError>;
+}
+
+const startRounds = (
+  command: string,
   script: string,
   args: readonly string[],
-): Effect.Effect<Effect.Effect<number, BenchError>, BenchError, Scope.Scope> =>
+): Effect.Effect<Rounds, BenchError, Scope.Scope> =>
   Effect.gen(function* () {
-    const python = yield* peerPython;
     const process = yield* Effect.acquireRelease(
       attempt(script, () =>
         Promise.resolve(
-          new Deno.Command(python, { args: [join(here, script), ...args], stdin: "piped", stdout: "piped" })
-            .spawn(),
+          new Deno.Command(command, { args: [...args], stdin: "piped", stdout: "piped" }).spawn(),
         )),
       (process) =>
         Effect.promise(async () => {
@@ -94,8 +100,35 @@ export const startPeer = (
       }
     };
     yield* attempt(script, line);
-    return attempt(script, async () => {
-      await writer.write(new TextEncoder().encode("\n"));
-      return Number(await line());
-    });
+    return {
+      round: attempt(script, async () => {
+        await writer.write(new TextEncoder().encode("\n"));
+        return Number(await line());
+      }),
+      peakMemory: attempt(script, async () => {
+        const status = await Deno.readTextFile(`/proc/${process.pid}/status`);
+        return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1024;
+      }),
+    };
   });
+
+/** One of this folder's Python scripts that serve rounds. */
+export const peerRounds = (
+  script: string,
+  args: readonly string[],
+): Effect.Effect<Rounds, BenchError, Scope.Scope> =>
+  Effect.flatMap(peerPython, (python) => startRounds(python, script, [join(here, script), ...args]));
+
+/** One of this folder's TypeScript modules that serve rounds. */
+export const ownRounds = (
+  script: string,
+  args: readonly string[],
+): Effect.Effect<Rounds, BenchError, Scope.Scope> =>
+  startRounds(Deno.execPath(), script, ["run", "--quiet", "--allow-all", join(here, script), ...args]);
+
+/** One of this folder's peers as a process: each call is one round, and gives the seconds that it took. */
+export const startPeer = (
+  script: string,
+  args: readonly string[],
+): Effect.Effect<Effect.Effect<number, BenchError>, BenchError, Scope.Scope> =>
+  Effect.map(peerRounds(script, args), ({ round }) => round);

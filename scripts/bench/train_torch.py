@@ -1,0 +1,26 @@
+"""One train step in PyTorch, channels-last, two threads, or a GPU where there is one: train_torch.py NETWORK SIDE BATCH CLASSES"""
+import sys
+
+import torch
+from torch.nn import functional
+
+from networks_torch import batch, build
+from peer import serve
+
+name, side, count, classes = sys.argv[1], *map(int, sys.argv[2:])
+torch.set_num_threads(2)
+network = build(name, classes).train()
+adam = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+images, labels = batch(count, side, classes)
+
+
+def step():
+    adam.zero_grad(set_to_none=True)
+    loss = functional.cross_entropy(network(images), labels)
+    loss.backward()
+    adam.step()
+    loss.item()
+
+
+step()
+serve(step)
