@@ -55,6 +55,12 @@ const sha256Of = async (path: string): Promise<string> => {
   return hash.digest("hex");
 };
 
+/** `fetch` says why it failed only in the error's cause. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+};
+
 /** Passes bytes on, and tells of them. */
 const counting = (total: number, seen: () => void, onProgress: Fetching["onProgress"]) => {
   let done = 0;
@@ -129,7 +135,7 @@ export const fetchPublished = async (weights: Published, options: Fetching = {})
     return path;
   } catch (cause) {
     const damaged = there === "missing" ? "" : ` (${path} is there, but has ${there})`;
-    throw notFetched((cause instanceof Error ? cause.message : String(cause)) + damaged);
+    throw notFetched(reasonOf(cause) + damaged);
   } finally {
     await rm(part, { force: true });
   }
