@@ -31,6 +31,18 @@ const streams: readonly Partial<StreamConfig>[] = [
   },
 ];
 
+/**
+ * `NATS_URL` taken apart, `nats://user:password@host:port` or `nats://token@host:port`: the client wants credentials beside
+ * the address, and messages must not show them. Throws where they are malformed.
+ */
+export const serverOf = (url: string) => {
+  const [, scheme = "", userInfo, host = ""] = /^(\w+:\/\/)?(?:(.*)@)?(.*)$/.exec(url) ?? [];
+  const server = { servers: scheme + host };
+  if (userInfo === undefined) return server;
+  const [user = "", pass] = userInfo.split(":").map(decodeURIComponent);
+  return pass === undefined ? { ...server, token: user } : { ...server, user, pass };
+};
+
 /** One connection to NATS, with the streams in place. Reconnects for ever; drained when its scope closes. */
 export class Connection extends Context.Service<Connection, {
   readonly service: string;
@@ -47,10 +59,11 @@ export class Connection extends Context.Service<Connection, {
           url: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
           replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
         });
+        const server = yield* attempt("read NATS_URL", () => Promise.resolve(serverOf(url)));
         const nc = yield* Effect.acquireRelease(
-          attempt(`connect to NATS at ${url}`, () =>
+          attempt(`connect to NATS at ${server.servers}`, () =>
             connect({
-              servers: url,
+              ...server,
               name: service,
               maxReconnectAttempts: -1,
               reconnectTimeWait: 250,

@@ -59,6 +59,27 @@ const defect = (cause: Cause.Cause<unknown>): Failure => ({
 });
 
 /**
+ * Creates the durable consumer, or brings it up to date. It keeps what its instances have not handled yet, and tells how
+ * much that is, also while none of them runs.
+ */
+export const registerConsumer = (
+  { durable, filters }: Pick<ConsumeOptions, "durable" | "filters">,
+): Effect.Effect<void, BusError, Connection> =>
+  Effect.gen(function* () {
+    const { jsm } = yield* Connection;
+    const { ackWait, maxDeliver } = yield* DeliveryConfig.pipe(Effect.orDie);
+    const config = {
+      durable_name: durable,
+      filter_subjects: [...filters],
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(Duration.toMillis(ackWait)),
+      max_deliver: maxDeliver,
+    };
+    yield* attempt(`create the consumer ${durable}`, () =>
+      jsm.consumers.add(FACTS, config).catch(() => jsm.consumers.update(FACTS, durable, config)));
+  });
+
+/**
  * Takes messages of a durable consumer, one at a time, until interrupted.
  *
  * Settlement: an event that is not the newest fact of its fold, or whose run has ended, was dealt with already and is
@@ -72,24 +93,16 @@ export const consume = <R>(
   handler: Handler<R>,
 ): Effect.Effect<never, BusError, R | Bus | Blobs | Connection> =>
   Effect.gen(function* () {
-    const { js, jsm, nc } = yield* Connection;
+    const { js, nc } = yield* Connection;
     const bus = yield* Bus;
     const blobs = yield* Blobs;
     const { ackWait, maxDeliver } = yield* DeliveryConfig.pipe(Effect.orDie);
 
-    const ensure = attempt(`create the consumer ${options.durable}`, async () => {
-      const config = {
-        durable_name: options.durable,
-        filter_subjects: [...options.filters],
-        ack_policy: AckPolicy.Explicit,
-        ack_wait: nanos(Duration.toMillis(ackWait)),
-        max_deliver: maxDeliver,
-      };
-      await jsm.consumers.add(FACTS, config).catch(() =>
-        jsm.consumers.update(FACTS, options.durable, config)
-      );
-      return await js.consumers.get(FACTS, options.durable);
-    });
+    const ensure = registerConsumer(options).pipe(
+      Effect.andThen(
+        attempt(`find the consumer ${options.durable}`, () => js.consumers.get(FACTS, options.durable)),
+      ),
+    );
 
     /** The next message or null; one that arrives after an interruption goes straight back. */
     const pull = (consumer: Consumer) =>

@@ -8,6 +8,7 @@ export {
   DeliveryConfig,
   type Handler,
   type Outcome,
+  registerConsumer,
   type Settled,
 } from "./consume.ts";
 export { reconcileExhausted } from "./dead_letters.ts";

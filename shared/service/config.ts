@@ -9,6 +9,8 @@ export const ServiceConfig = Config.all({
   /** Port of the gateway. */
   port: Config.Int("SUBTAXA_PORT").pipe(Config.withDefault(8080)),
   logLevel: Config.LogLevel("SUBTAXA_LOG_LEVEL").pipe(Config.withDefault("Info" as const)),
+  /** Create what waits for this service's messages in NATS, and end: for a service that is scaled to zero. */
+  registerOnly: Config.Boolean("SUBTAXA_REGISTER_ONLY").pipe(Config.withDefault(false)),
   /** Set by `up`: stop when standard input closes, so that no service outlives the process that started it. */
   stopWithParent: Config.Boolean("SUBTAXA_STOP_WITH_PARENT").pipe(Config.withDefault(false)),
 });

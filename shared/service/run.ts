@@ -5,6 +5,7 @@ import {
   consume,
   type ConsumeOptions,
   type Handler,
+  registerConsumer,
   type Settled,
 } from "@subtaxa/bus";
 import type { Failure, Problem } from "@subtaxa/contracts";
@@ -115,6 +116,13 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
     }).pipe(Effect.provide(options.layer.pipe(Layer.provideMerge(basics))));
   }).pipe(Effect.scoped);
 
+/** The streams and the service's durable consumers, without taking a message. */
+const register = <R, E>({ name, consumers }: ServiceOptions<R, E>) =>
+  Effect.forEach(consumers, registerConsumer, { discard: true }).pipe(
+    Effect.andThen(Effect.logInfo("registered")),
+    Effect.provide(Connection.layer(name)),
+  );
+
 const untilStdinCloses = async () => {
   const reader = Deno.stdin.readable.getReader();
   while (!(await reader.read()).done);
@@ -127,8 +135,9 @@ const untilStdinCloses = async () => {
  */
 export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>): void => {
   const main = Effect.gen(function* () {
-    const { logLevel, stopWithParent } = yield* ServiceConfig;
+    const { logLevel, stopWithParent, registerOnly } = yield* ServiceConfig;
     const parentGone = stopWithParent ? Effect.promise(untilStdinCloses) : Effect.never;
+    if (registerOnly) return yield* register(options);
     yield* serve(options).pipe(
       Effect.raceFirst(parentGone),
       Effect.provideService(References.MinimumLogLevel, logLevel),
