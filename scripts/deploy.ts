@@ -1,0 +1,37 @@
+/** `deno task deploy check`: every combination of the chart's values, rendered by Helm and held to strict schemas. */
+import { Effect } from "effect";
+import { combinations, type Manifest, render, validate } from "./deploy/mod.ts";
+
+const check = Effect.gen(function* () {
+  const started = performance.now();
+  const rendered = yield* render(combinations());
+  const sets = new Map<string, readonly Manifest[]>();
+  const wrong: string[] = [];
+  for (const [name, answer] of rendered) {
+    if ("error" in answer) wrong.push(`${name}: ${answer.error}`);
+    else sets.set(name, answer.manifests);
+  }
+  const verdict = yield* validate(sets);
+  wrong.push(...verdict.wrong);
+  for (const sentence of wrong) console.error(sentence);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(
+    `${rendered.size} combinations of values, ${verdict.valid} objects valid, ${wrong.length} wrong (${seconds} s)`,
+  );
+  return wrong.length > 0 || verdict.valid === 0 ? 1 : 0;
+});
+
+if (Deno.args[0] !== "check") {
+  console.error("deno task deploy check");
+  Deno.exit(2);
+}
+Deno.exit(
+  await Effect.runPromise(check.pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        console.error(error.message);
+        return 1;
+      })
+    ),
+  )),
+);

@@ -1,0 +1,106 @@
+import type { Values } from "./render.ts";
+
+/** Choices that are free of one another; each a part of the values. */
+const dimensions: readonly Readonly<Record<string, Values>>[] = [
+  {
+    "gpu": {
+      trainer: { gpu: { enabled: true } },
+      extractor: { gpu: { enabled: true, runtimeClassName: "nvidia" } },
+      evaluator: { gpu: { enabled: true, count: 1 } },
+    },
+    "cpu": { trainer: { gpu: { enabled: false } } },
+  },
+  { "keda": {}, "fixed": { keda: { enabled: false } } },
+  {
+    "nats-3": { nats: { replicas: 3 } },
+    "nats-1": { nats: { replicas: 1, existingSecret: "nats-passwords" } },
+    "nats-external": {
+      nats: {
+        enabled: false,
+        external: { url: "nats://nats.messaging:4222", monitoring: "nats-headless.messaging.svc:8222" },
+      },
+    },
+    "nats-external-users": {
+      nats: {
+        enabled: false,
+        external: {
+          url: "nats://nats.messaging:4222",
+          monitoring: "nats-headless.messaging.svc:8222",
+          credentials: "users",
+          existingSecret: "nats-users",
+        },
+      },
+    },
+  },
+  {
+    "inside": {},
+    "ingress": { ingress: { enabled: true, host: "subtaxa.example.org", tls: { enabled: false } } },
+    "tls": {
+      ingress: {
+        enabled: true,
+        host: "subtaxa.example.org",
+        className: "nginx",
+        annotations: { "cert-manager.io/cluster-issuer": "letsencrypt" },
+      },
+      token: { existingSecret: "subtaxa-token" },
+    },
+  },
+  {
+    "volumes": {
+      cache: { type: "ephemeral", storageClass: "fast" },
+      gateway: { datasets: { storageClass: "fast", accessMode: "ReadWriteMany" }, replicas: 2 },
+    },
+    "no-volumes": {
+      nats: { persistence: { enabled: false } },
+      gateway: { datasets: { existingClaim: "images" } },
+    },
+  },
+  {
+    "guarded": {
+      networkPolicy: {
+        gatewayFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "ingress" } } }],
+        metricsFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }],
+        moreEgress: [{ ports: [{ port: 4318, protocol: "TCP" }] }],
+      },
+    },
+    "open": {
+      networkPolicy: { enabled: false },
+      podDisruptionBudgets: false,
+      clusterers: {
+        kmeans: null,
+        gmm: {
+          image: "example/clusterer-python:1.0.0",
+          args: ["--route", "gmm"],
+          resources: { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } },
+        },
+      },
+    },
+  },
+];
+
+const isObject = (value: unknown): value is Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const merged = (one: Values, other: Values): Values => {
+  const out: Record<string, unknown> = { ...one };
+  for (const [key, value] of Object.entries(other)) {
+    const before = out[key];
+    out[key] = isObject(before) && isObject(value) ? merged(before, value) : value;
+  }
+  return out;
+};
+
+/** Every combination of the choices, named by them: `gpu keda nats-3 tls volumes guarded`. */
+export const combinations = (): Readonly<Record<string, Values>> =>
+  Object.fromEntries(
+    dimensions.reduce<[string, Values][]>(
+      (sets, choices) =>
+        sets.flatMap(([name, values]) =>
+          Object.entries(choices).map(([choice, more]): [string, Values] => [
+            `${name} ${choice}`.trim(),
+            merged(values, more),
+          ])
+        ),
+      [["", {}]],
+    ),
+  );
