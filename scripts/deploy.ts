@@ -1,6 +1,11 @@
-/** `deno task deploy check`: every combination of the chart's values, rendered by Helm and held to strict schemas. */
+/**
+ * `deno task deploy check`: every combination of the chart's values, rendered by Helm and held to strict schemas.
+ * `deno task deploy stage <folder> [--gpu]`: the files of an image; its Dockerfile runs this.
+ */
 import { Effect } from "effect";
-import { combinations, type Manifest, render, validate } from "./deploy/mod.ts";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { combinations, type Manifest, render, stage, validate } from "./deploy/mod.ts";
 
 const check = Effect.gen(function* () {
   const started = performance.now();
@@ -21,17 +26,30 @@ const check = Effect.gen(function* () {
   return wrong.length > 0 || verdict.valid === 0 ? 1 : 0;
 });
 
-if (Deno.args[0] !== "check") {
-  console.error("deno task deploy check");
-  Deno.exit(2);
-}
+const { values, positionals: [verb, folder] } = parseArgs({
+  args: Deno.args,
+  options: { gpu: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+
+const program = () => {
+  if (verb === "check") return check;
+  if (verb === "stage" && folder) {
+    const target = resolve(folder);
+    return Effect.as(stage({ target, native: values.gpu ? "gpu" : "cpu", log: console.error }), 0);
+  }
+  console.error("deno task deploy check | stage <folder> [--gpu]");
+  return Effect.succeed(2);
+};
 Deno.exit(
-  await Effect.runPromise(check.pipe(
-    Effect.catch((error) =>
-      Effect.sync(() => {
-        console.error(error.message);
-        return 1;
-      })
+  await Effect.runPromise(
+    program().pipe(
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          console.error(error.message);
+          return 1;
+        })
+      ),
     ),
-  )),
+  ),
 );

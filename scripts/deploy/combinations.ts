@@ -59,7 +59,9 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
     "guarded": {
       networkPolicy: {
         gatewayFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "ingress" } } }],
-        metricsFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }],
+        metricsFrom: [{
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } },
+        }],
         moreEgress: [{ ports: [{ port: 4318, protocol: "TCP" }] }],
       },
     },

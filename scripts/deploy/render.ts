@@ -50,8 +50,10 @@ export const render = (
 ): Effect.Effect<ReadonlyMap<string, Rendered | { readonly error: string }>, DeployError> =>
   Effect.gen(function* () {
     const sdk = yield* helmSdk;
-    const { command } = yield* Effect.mapError(findPython, ({ message }) =>
-      new DeployError({ reason: { _tag: "ToolMissing", tool: "python3" }, message }));
+    const { command } = yield* Effect.mapError(
+      findPython,
+      ({ message }) => new DeployError({ reason: { _tag: "ToolMissing", tool: "python3" }, message }),
+    );
     const text = yield* Effect.promise(async () => {
       const child = new Deno.Command(command, {
         args: [join(import.meta.dirname!, "render.py")],

@@ -16,7 +16,8 @@ const widened: Record<string, Schema> = {
 const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict);
   if (!isSchema(schema)) return schema;
-  const { "x-kubernetes-int-or-string": either, "x-kubernetes-preserve-unknown-fields": open, ...rest } = schema;
+  const { "x-kubernetes-int-or-string": either, "x-kubernetes-preserve-unknown-fields": open, ...rest } =
+    schema;
   if (either) return { type: ["string", "integer"] };
   const out: Schema = {};
   for (const [key, value] of Object.entries(rest)) {
@@ -34,13 +35,18 @@ const strict = (schema: unknown): unknown => {
 
 const Kind = z.object({ group: z.string(), version: z.string(), kind: z.string() });
 const Swagger = z.object({
-  definitions: z.record(z.string(), z.looseObject({ "x-kubernetes-group-version-kind": z.array(Kind).optional() })),
+  definitions: z.record(
+    z.string(),
+    z.looseObject({ "x-kubernetes-group-version-kind": z.array(Kind).optional() }),
+  ),
 });
 const Crd = z.object({
   spec: z.object({
     group: z.string(),
     names: z.object({ kind: z.string() }),
-    versions: z.array(z.object({ name: z.string(), schema: z.object({ openAPIV3Schema: z.looseObject({}) }) })),
+    versions: z.array(
+      z.object({ name: z.string(), schema: z.object({ openAPIV3Schema: z.looseObject({}) }) }),
+    ),
   }),
 });
 

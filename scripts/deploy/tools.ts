@@ -102,8 +102,10 @@ const moduleFolder = (name: Module): Effect.Effect<string, DeployError> =>
 const wheels = Effect.suspend(() =>
   once("wheels-1", (folder) =>
     Effect.gen(function* () {
-      const { command } = yield* Effect.mapError(findPython, ({ message }) =>
-        new DeployError({ reason: { _tag: "ToolMissing", tool: "python3" }, message }));
+      const { command } = yield* Effect.mapError(
+        findPython,
+        ({ message }) => new DeployError({ reason: { _tag: "ToolMissing", tool: "python3" }, message }),
+      );
       const requirements = join(import.meta.dirname!, "requirements.txt");
       yield* output(command, [
         ...["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"],
@@ -122,9 +124,13 @@ export const kubeconform = Effect.suspend(() =>
   Effect.map(
     once(`kubeconform-${modules.kubeconform.version}`, (folder) =>
       Effect.flatMap(moduleFolder("kubeconform"), (source) =>
-        output("go", ["build", "-C", source, "-mod=readonly", "-trimpath", "-o", folder, "./cmd/kubeconform"], {
-          CGO_ENABLED: "0",
-        }))),
+        output(
+          "go",
+          ["build", "-C", source, "-mod=readonly", "-trimpath", "-o", folder, "./cmd/kubeconform"],
+          {
+            CGO_ENABLED: "0",
+          },
+        ))),
     (folder) =>
       join(folder, "kubeconform"),
   )
@@ -132,17 +138,20 @@ export const kubeconform = Effect.suspend(() =>
 
 /** Folder of strict JSON schemas of Kubernetes' and KEDA's kinds, named as kubeconform asks for them. */
 export const kubernetesSchemas = Effect.suspend(() =>
-  once(`schemas-${modules.kubernetes.version}-keda-${modules.keda.version}-1`, (folder) =>
-    Effect.gen(function* () {
-      const swagger = join(yield* moduleFolder("kubernetes"), "api/openapi-spec/swagger.json");
-      const crd = join(yield* moduleFolder("keda"), "config/crd/bases/keda.sh_scaledobjects.yaml");
-      yield* Effect.promise(async () => {
-        const schemas = strictSchemas(await readFile(swagger, "utf8"), [await readFile(crd, "utf8")]);
-        for (const [name, schema] of schemas) {
-          await writeFile(join(folder, `${name}.json`), JSON.stringify(schema));
-        }
-      });
-    }))
+  once(
+    `schemas-${modules.kubernetes.version}-keda-${modules.keda.version}-1`,
+    (folder) =>
+      Effect.gen(function* () {
+        const swagger = join(yield* moduleFolder("kubernetes"), "api/openapi-spec/swagger.json");
+        const crd = join(yield* moduleFolder("keda"), "config/crd/bases/keda.sh_scaledobjects.yaml");
+        yield* Effect.promise(async () => {
+          const schemas = strictSchemas(await readFile(swagger, "utf8"), [await readFile(crd, "utf8")]);
+          for (const [name, schema] of schemas) {
+            await writeFile(join(folder, `${name}.json`), JSON.stringify(schema));
+          }
+        });
+      }),
+  )
 );
 
 /** The JSON schema of the Compose specification. */
@@ -155,7 +164,8 @@ export const composeSchema = Effect.suspend(() =>
           await mkdir(dirname(target), { recursive: true });
           await writeFile(target, await readFile(join(source, "schema/compose-spec.json")));
         }))),
-    (folder) => join(folder, "compose-spec.json"),
+    (folder) =>
+      join(folder, "compose-spec.json"),
   )
 );
 

@@ -7,7 +7,15 @@ import type { Manifest } from "./render.ts";
 import { kubeconform, kubernetesSchemas } from "./tools.ts";
 
 const Verdicts = z.object({
-  resources: z.array(z.object({ filename: z.string(), kind: z.string(), name: z.string(), status: z.string(), msg: z.string() }))
+  resources: z.array(
+    z.object({
+      filename: z.string(),
+      kind: z.string(),
+      name: z.string(),
+      status: z.string(),
+      msg: z.string(),
+    }),
+  )
     .nullable().transform((resources) => resources ?? []),
   summary: z.object({ valid: z.number(), invalid: z.number(), errors: z.number(), skipped: z.number() }),
 });
