@@ -1,0 +1,289 @@
+import { Effect } from "effect";
+import { expect } from "expect";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { combinations } from "./combinations.ts";
+import { type Manifest, render, type Rendered, type Values } from "./render.ts";
+import { toolsMissing } from "./tools.ts";
+import { validate } from "./validate.ts";
+
+const missing = toolsMissing();
+if (missing) console.warn(`the chart is not checked: ${missing}`);
+const test = (name: string, body: () => Promise<void>) =>
+  Deno.test({ name, ignore: missing !== undefined, fn: body });
+
+const renderAll = async (values: Readonly<Record<string, Values>>) =>
+  [...await Effect.runPromise(render(values))].map(([name, answer]): [string, Rendered] => {
+    if ("error" in answer) throw new Error(`${name}: ${answer.error}`);
+    return [name, answer];
+  });
+
+const Env = z.object({
+  name: z.string(),
+  value: z.string().optional(),
+  valueFrom: z.object({ secretKeyRef: z.object({ name: z.string(), key: z.string() }).optional() })
+    .optional(),
+});
+const Container = z.looseObject({
+  name: z.string(),
+  image: z.string(),
+  args: z.array(z.string()).optional(),
+  env: z.array(Env).default([]),
+  resources: z.object({
+    requests: z.record(z.string(), z.unknown()),
+    limits: z.record(z.string(), z.unknown()),
+  }),
+  securityContext: z.unknown(),
+});
+const PodSpec = z.looseObject({
+  containers: z.array(Container),
+  automountServiceAccountToken: z.boolean(),
+  serviceAccountName: z.string(),
+  securityContext: z.looseObject({}),
+  terminationGracePeriodSeconds: z.number().optional(),
+  nodeSelector: z.record(z.string(), z.string()).optional(),
+  tolerations: z.array(z.looseObject({ key: z.string() })).optional(),
+  volumes: z.array(z.looseObject({ name: z.string() })).default([]),
+});
+const Workload = z.looseObject({
+  spec: z.looseObject({ replicas: z.number().optional(), template: z.looseObject({ spec: PodSpec }) }),
+});
+
+const workloads = (manifests: readonly Manifest[]) =>
+  manifests.filter(({ kind }) => ["Deployment", "StatefulSet", "Job"].includes(kind)).map((manifest) => {
+    const { replicas, template } = Workload.parse(manifest).spec;
+    return { kind: manifest.kind, name: manifest.metadata.name, replicas, pod: template.spec };
+  });
+
+const find = (manifests: readonly Manifest[], kind: string, name: string): Manifest => {
+  const found = manifests.find((one) => one.kind === kind && one.metadata.name === `demo-subtaxa-${name}`);
+  if (!found) throw new Error(`there is no ${kind} ${name}`);
+  return found;
+};
+
+test("every combination of values renders, keeps to the strict schemas and to what holds for all", async () => {
+  const rendered = await renderAll(combinations());
+  const { valid, wrong } = await Effect.runPromise(
+    validate(new Map(rendered.map(([name, { manifests }]) => [name, manifests]))),
+  );
+  expect(wrong).toEqual([]);
+  expect(valid).toBe(rendered.reduce((sum, [, { manifests }]) => sum + manifests.length, 0));
+  expect(rendered.length).toBeGreaterThan(100);
+
+  for (const [name, { manifests, notes }] of rendered) {
+    const ids = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect([name, ids]).toEqual([name, [...new Set(ids)]]);
+    expect(notes).toContain("kubectl -n microscopy");
+    const given = ["nats-passwords", "nats-users", "subtaxa-token"];
+    for (const { kind, pod } of workloads(manifests)) {
+      // the restricted Pod Security Standard, and more
+      expect(pod.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        runAsUser: 10001,
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+      expect(pod.automountServiceAccountToken).toBe(false);
+      expect(ids).toContain(`ServiceAccount ${pod.serviceAccountName}`);
+      for (const container of pod.containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        });
+        expect(container.resources.requests.memory).toBeDefined();
+        expect(container.resources.limits.memory).toBeDefined();
+        if (kind !== "Job") {
+          for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"]) {
+            expect(container[probe]).toBeDefined();
+          }
+        }
+        for (const { valueFrom } of container.env) {
+          const secret = valueFrom?.secretKeyRef?.name;
+          if (secret && !given.includes(secret)) expect(ids).toContain(`Secret ${secret}`);
+        }
+        // no secret in plain sight
+        const url = container.env.find((one) => one.name === "NATS_URL")?.value ?? "";
+        expect(url).not.toMatch(/\/\/[^$]*:[^$/]*@/);
+      }
+    }
+  }
+});
+
+/** Names that some service reads from its environment. */
+const readNames = (): Set<string> => {
+  const names = new Set<string>();
+  const walk = (folder: string) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) walk(path);
+      else if (/(?<!\.test)\.ts$/.test(entry.name)) {
+        const text = readFileSync(path, "utf8");
+        for (const [, name = ""] of text.matchAll(/"((?:SUBTAXA|NATS|OTEL)_[A-Z_]+)"/g)) names.add(name);
+      }
+    }
+  };
+  for (const folder of ["services", "shared"]) walk(resolve(import.meta.dirname!, "../..", folder));
+  return names;
+};
+
+test("services are configured by the names that they read, each in the order its values need", async () => {
+  const known = readNames();
+  expect(known).toContain("SUBTAXA_PROBE_PORT");
+  for (const [, { manifests }] of await renderAll({ all: {} })) {
+    for (const { pod } of workloads(manifests)) {
+      for (const { name, env } of pod.containers) {
+        if (name === "nats") continue;
+        const names = env.map((one) => one.name);
+        for (const one of names) expect(known.has(one) || one === "NATS_PASSWORD" ? "" : one).toBe("");
+        // $(NATS_PASSWORD) is replaced only when it comes before
+        expect(names.indexOf("NATS_PASSWORD")).toBeLessThan(names.indexOf("NATS_URL"));
+        expect(env.find((one) => one.name === "NATS_URL")?.value)
+          .toBe(`nats://${name}:$(NATS_PASSWORD)@demo-subtaxa-nats:4222`);
+        expect(env.find((one) => one.name === "SUBTAXA_REPLICAS")?.value).toBe("3");
+      }
+    }
+  }
+});
+
+test("a GPU goes to whom it is given: image, limit, node and toleration", async () => {
+  const [[, { manifests }]] = await renderAll({
+    all: {
+      extractor: { gpu: { enabled: true, count: 2 } },
+      workers: { tolerations: [{ key: "batch", operator: "Exists" }] },
+    },
+  }) as [[string, Rendered]];
+  const pods = new Map(
+    workloads(manifests).map(({ name, pod }) => [name.slice("demo-subtaxa-".length), pod]),
+  );
+  for (
+    const [name, count] of [["trainer", 1], ["extractor", 2], ["evaluator", 0], [
+      "clusterer-xmeans",
+      0,
+    ]] as const
+  ) {
+    const pod = pods.get(name)!;
+    const [container] = pod.containers;
+    expect(container?.image).toBe(`subtaxa:0.1.0-${count ? "cuda" : "cpu"}`);
+    expect(container?.resources.limits["nvidia.com/gpu"]).toBe(count || undefined);
+    expect(pod.nodeSelector).toEqual(count ? { "nvidia.com/gpu.present": "true" } : undefined);
+    expect(pod.tolerations?.map(({ key }) => key)).toEqual(count ? ["batch", "nvidia.com/gpu"] : ["batch"]);
+  }
+});
+
+test("KEDA scales every worker to zero, on its own consumer, and alone decides how many there are", async () => {
+  const [[, { manifests }], [, fixed]] = await renderAll({
+    keda: {},
+    fixed: { keda: { enabled: false }, trainer: { replicas: 3 } },
+  }) as [[string, Rendered], [string, Rendered]];
+  const scaled = manifests.filter(({ kind }) => kind === "ScaledObject");
+  expect(scaled.map(({ metadata }) => metadata.name.slice("demo-subtaxa-".length)).sort())
+    .toEqual(["clusterer-kmeans", "clusterer-xmeans", "evaluator", "extractor", "trainer"]);
+  for (const one of scaled) {
+    expect(one.spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { name: one.metadata.name } });
+    const name = one.metadata.name.slice("demo-subtaxa-".length);
+    expect(workloads([find(manifests, "Deployment", name)])[0]?.replicas).toBeUndefined();
+  }
+  expect(find(manifests, "ScaledObject", "trainer").spec).toMatchObject({
+    cooldownPeriod: 600,
+    triggers: [{
+      type: "nats-jetstream",
+      metadata: {
+        natsServerMonitoringEndpoint: "demo-subtaxa-nats-headless.microscopy.svc.cluster.local:8222",
+        account: "$G",
+        stream: "SUBTAXA",
+        consumer: "trainer",
+        lagThreshold: "1",
+      },
+    }],
+  });
+  expect(fixed.manifests.filter(({ kind }) => kind === "ScaledObject" || kind === "Job")).toEqual([]);
+  expect(workloads([find(fixed.manifests, "Deployment", "trainer")])[0]?.replicas).toBe(3);
+});
+
+test("another clusterer is one entry", async () => {
+  const [[, plain], [, more]] = await renderAll({
+    plain: {},
+    more: { clusterers: { gmm: { image: "example/clusterer-python:1.0.0", args: ["--route", "gmm"] } } },
+  }) as [[string, Rendered], [string, Rendered]];
+  const names = (rendered: Rendered) =>
+    rendered.manifests.map(({ kind, metadata }) => `${kind} ${metadata.name.slice("demo-subtaxa-".length)}`);
+  const added = names(more).filter((name) => !names(plain).includes(name));
+  expect(added.sort()).toEqual(
+    ["Deployment", "PodDisruptionBudget", "ScaledObject"].map((kind) => `${kind} clusterer-gmm`),
+  );
+  expect(
+    Object.keys(z.object({ data: z.looseObject({}) }).parse(find(more.manifests, "Secret", "nats")).data),
+  )
+    .toContain("clusterer-gmm");
+  expect(JSON.stringify(find(more.manifests, "ConfigMap", "nats"))).toContain("user: clusterer-gmm");
+});
+
+test("values that can't be meant are refused, by name", async () => {
+  const answers = await Effect.runPromise(render({
+    typo: { trainer: { replica: 2 } },
+    deep: { nats: { persistence: { sise: "1Gi" } } },
+    type: { keda: { enabled: "yes" } },
+    even: { nats: { replicas: 2 } },
+    neither: { clusterers: { own: {} } },
+    secret: { nats: { external: { url: "nats://user:password@host:4222" } } },
+    "no host": { ingress: { enabled: true } },
+    "no NATS": { nats: { enabled: false } },
+    "no monitoring": { nats: { enabled: false, external: { url: "nats://host:4222" } } },
+    gateways: { gateway: { replicas: 2 } },
+  }));
+  const says = {
+    typo: /replica/,
+    deep: /sise/,
+    type: /\/keda\/enabled/,
+    even: /\/nats\/replicas/,
+    neither: /\/clusterers\/own/,
+    secret: /\/nats\/external\/url/,
+    "no host": /ingress\.host: the name that callers use/,
+    "no NATS": /nats\.external\.url: the address/,
+    "no monitoring": /nats\.external\.monitoring: KEDA asks it/,
+    gateways: /gateway\.replicas: several gateways need/,
+  };
+  for (const [name, pattern] of Object.entries(says)) {
+    const answer = answers.get(name);
+    expect([name, answer && "error" in answer ? answer.error : "accepted"]).toEqual([
+      name,
+      expect.stringMatching(pattern),
+    ]);
+  }
+});
+
+test("validation finds a wrong type, an unknown field, a missing one and an unknown kind", async () => {
+  const [[, { manifests }]] = await renderAll({ all: {} }) as [[string, Rendered]];
+  const broken = (kind: string, name: string, change: (text: string) => string): Manifest => {
+    const text = JSON.stringify(find(manifests, kind, name));
+    const changed = change(text);
+    expect(changed).not.toBe(text);
+    return JSON.parse(changed);
+  };
+  const planted: [string, Manifest][] = [
+    ["type", broken("Deployment", "gateway", (text) => text.replace(`"replicas":1`, `"replicas":"1"`))],
+    ["field", broken("Deployment", "trainer", (text) => text.replace(`"readinessProbe"`, `"readyProbe"`))],
+    [
+      "required",
+      broken("ScaledObject", "trainer", (text) => text.replace(`"scaleTargetRef":`, `"fallback":`)),
+    ],
+    [
+      "scaler",
+      broken(
+        "ScaledObject",
+        "trainer",
+        (text) => text.replace(`"cooldownPeriod":600`, `"cooldownPeriod":"10m"`),
+      ),
+    ],
+    ["kind", broken("Service", "gateway", (text) => text.replace(`"kind":"Service"`, `"kind":"Servise"`))],
+    ["policy", broken("NetworkPolicy", "nats", (text) => text.replace(`"podSelector"`, `"podSelectors"`))],
+  ];
+  const { wrong, valid } = await Effect.runPromise(
+    validate(new Map(planted.map(([name, manifest]) => [name, [manifest]]))),
+  );
+  expect(valid).toBe(0);
+  expect(wrong.map((sentence) => sentence.split(":")[0]).sort()).toEqual(
+    planted.map(([name]) => name).sort(),
+  );
+});
