@@ -8,8 +8,7 @@ import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { createHash } from "node:crypto";
 import { xMeans } from "../services/clusterer/mod.ts";
-import { trainEpoch } from "../services/trainer/epoch.ts";
-import { shuffledBatches } from "../services/trainer/sampler.ts";
+import { shuffledBatches, trainEpoch } from "../services/trainer/mod.ts";
 
 const [count, side, fold] = [160, 32, 0];
 const classes = ["lying", "standing"];
