@@ -17,6 +17,17 @@ const defaults = {
   TF_CPP_MIN_LOG_LEVEL: "2",
 };
 
+/**
+ * With `SUBTAXA_DETERMINISTIC=1`, besides: the same input gives the same bits in every process. On a CPU that takes one
+ * number of threads on all machines, as sums are divided among them; on a GPU operations and algorithms of a fixed order.
+ */
+const deterministic = {
+  TF_DETERMINISTIC_OPS: "1",
+  TF_CUDNN_USE_AUTOTUNE: "0",
+  TF_NUM_INTRAOP_THREADS: "4",
+  TF_NUM_INTEROP_THREADS: "1",
+};
+
 /** The build to load: the GPU's where there is a driver, otherwise the CPU's, otherwise whatever is set up. */
 export const installedBuild = (home: string = subtaxaHome()): TensorFlowBuild | undefined => {
   const platform = currentPlatform();
@@ -45,7 +56,10 @@ const load = (): TensorFlow => {
   }
   const build = installedBuild();
   if (build === undefined) throw TensorFlowError.of({ _tag: "NotSetUp", home: subtaxaHome() });
-  for (const [name, value] of Object.entries(defaults)) if (!Deno.env.has(name)) Deno.env.set(name, value);
+  const settings = Deno.env.get("SUBTAXA_DETERMINISTIC") === "1"
+    ? { ...defaults, ...deterministic }
+    : defaults;
+  for (const [name, value] of Object.entries(settings)) if (!Deno.env.has(name)) Deno.env.set(name, value);
 
   const require = createRequire(import.meta.url);
   restoreRemovedHelpers(require);
