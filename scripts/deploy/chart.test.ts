@@ -130,7 +130,7 @@ const readNames = (): Set<string> => {
 test("services are configured by the names that they read, each in the order its values need", async () => {
   const known = readNames();
   expect(known).toContain("SUBTAXA_PROBE_PORT");
-  for (const [, { manifests }] of await renderAll({ all: {} })) {
+  for (const [, { manifests }] of await renderAll({ all: { settings: { deterministic: true } } })) {
     for (const { pod } of workloads(manifests)) {
       for (const { name, env } of pod.containers) {
         if (name === "nats") continue;

@@ -10,7 +10,7 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
     },
     "cpu": { trainer: { gpu: { enabled: false } } },
   },
-  { "keda": {}, "fixed": { keda: { enabled: false } } },
+  { "keda": {}, "fixed": { keda: { enabled: false }, settings: { deterministic: true } } },
   {
     "nats-3": { nats: { replicas: 3 } },
     "nats-1": { nats: { replicas: 1, existingSecret: "nats-passwords" } },

@@ -100,6 +100,10 @@ The services that take messages, by the name of their durable consumer, each wit
   value: {{ .root.Values.settings.maxDeliver | quote }}
 - name: SUBTAXA_LOG_LEVEL
   value: {{ .root.Values.settings.logLevel }}
+{{- if .root.Values.settings.deterministic }}
+- name: SUBTAXA_DETERMINISTIC
+  value: "1"
+{{- end }}
 {{- end -}}
 
 {{/* What `env` of the values adds, sorted by name. */}}

@@ -1,0 +1,103 @@
+import { startNatsServer } from "@subtaxa/bus";
+import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { until } from "../../tests/support.ts";
+import { stage } from "./stage.ts";
+
+const uid = 10001;
+/** Only root can become the image's user; anyone else is not root already. */
+const asRoot = Deno.uid() === 0;
+const entry = resolve(import.meta.dirname!, "../../deploy/image/entry.sh");
+
+/** Every file and folder below, with the time of its last change. */
+const changes = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+    .map((file) => join(file.parentPath, file.name)).map((path) => `${path} ${statSync(path).mtimeMs}`)
+    .sort();
+
+const scenario = (target: string, data: string) =>
+  Effect.gen(function* () {
+    yield* stage({ target, native: null });
+    yield* Effect.promise(async () => {
+      await Deno.copyFile(entry, join(target, "entry.sh"));
+      await Deno.copyFile(Deno.execPath(), join(target, "deno"));
+      for (const name of ["entry.sh", "deno"]) await Deno.chmod(join(target, name), 0o755);
+    });
+    const staged = changes(target);
+    expect(staged.filter((path) => /\.test\.|fixture|playwright|fast-check|nats-server/.test(path))).toEqual(
+      [],
+    );
+    const services = readdirSync(join(target, "app/services")).sort();
+    expect(services).toContain("trainer");
+
+    const nats = yield* startNatsServer({
+      binary: natsServerPath(subtaxaHome(), currentPlatform()!),
+      folder: join(data, "nats"),
+    });
+    const folder = join(data, "service");
+    yield* Effect.promise(async () => {
+      await Deno.mkdir(join(folder, "tmp"), { recursive: true });
+      if (asRoot) { for (const path of [folder, join(folder, "tmp")]) await Deno.chown(path, uid, uid); }
+    });
+    /** As a container would be: nothing of this environment, another user, one folder to write to. */
+    const start = (service: string, env: Record<string, string> = {}) =>
+      new Deno.Command(join(target, "entry.sh"), {
+        args: [service],
+        clearEnv: true,
+        env: {
+          PATH: "/usr/bin:/bin",
+          HOME: join(folder, "tmp"),
+          TMPDIR: join(folder, "tmp"),
+          SUBTAXA_HOME: join(target, "native"),
+          SUBTAXA_DATA: folder,
+          DENO_DIR: join(target, "cache"),
+          NATS_URL: nats.url,
+          ...env,
+        },
+        stdout: "piped",
+        stderr: "piped",
+        ...(asRoot ? { uid, gid: uid } : {}),
+      }).spawn();
+
+    for (const service of services) {
+      const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = probe.addr;
+      probe.close();
+      const child = start(service, { SUBTAXA_PORT: String(port), SUBTAXA_PROBE_PORT: String(port) });
+      const ended = child.output();
+      let over = false;
+      ended.then(() => over = true);
+      const answer = yield* until(
+        () => fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.text(), () => ""),
+        (text) => over || text === "ready\n",
+      ).pipe(Effect.timeout("60 seconds"));
+      if (!over) child.kill("SIGTERM");
+      const { code, stdout, stderr } = yield* Effect.promise(() => ended);
+      const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      expect([service, answer, code, said.includes("ERROR")]).toEqual([service, "ready\n", 0, false]);
+    }
+    const unknown = yield* Effect.promise(() => start("nothing").output());
+    expect(unknown.code).toBe(64);
+    expect(new TextDecoder().decode(unknown.stderr)).toContain("name a service: clusterer clusterer-kmeans");
+
+    // what was staged was only read
+    expect(changes(target)).toEqual(staged);
+    expect(existsSync(join(folder, "weights"))).toBe(true);
+  });
+
+Deno.test({
+  name: "the staged files run every service as a user who can write to SUBTAXA_DATA alone",
+  ignore: currentPlatform() === undefined,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "subtaxa-stage-" });
+    await Deno.chmod(folder, 0o755);
+    try {
+      await Effect.runPromise(Effect.scoped(scenario(join(folder, "image"), join(folder, "data"))));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
