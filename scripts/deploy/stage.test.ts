@@ -27,9 +27,12 @@ const scenario = (target: string, data: string) =>
       for (const name of ["entry.sh", "deno"]) await Deno.chmod(join(target, name), 0o755);
     });
     const staged = changes(target);
-    expect(staged.filter((path) => /\.test\.|fixture|playwright|fast-check|nats-server/.test(path))).toEqual(
-      [],
-    );
+    const own = staged.filter((path) => /\/app\/(services|shared)\//.test(path));
+    expect(own.length).toBeGreaterThan(100);
+    expect(own.filter((path) => /\.test\.tsx?|fixture|testing/.test(path))).toEqual([]);
+    const packages = readdirSync(join(target, "app/node_modules/.deno"));
+    expect(packages.some((name) => name.startsWith("effect@"))).toBe(true);
+    expect(packages.filter((name) => /^(playwright-core|fast-check|expect)@/.test(name))).toEqual([]);
     const services = readdirSync(join(target, "app/services")).sort();
     expect(services).toContain("trainer");
 
