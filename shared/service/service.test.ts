@@ -135,6 +135,16 @@ Deno.test("a service listens, becomes ready, counts its messages and drains on S
       yield* Effect.promise(() => next.process.status);
       yield* Effect.promise(() => next.process.stdin.close());
 
+      // a consumer that was deleted is there again, without any instance to take its messages
+      yield* Effect.promise(() => jsm.consumers.delete("SUBTAXA", "sleeper"));
+      const registering = startSleeper({ ...env, SUBTAXA_REGISTER_ONLY: "true" });
+      yield* Effect.promise(() => registering.until((line) => line.message === "registered"));
+      yield* Effect.promise(() => registering.drain());
+      expect((yield* Effect.promise(() => registering.process.status)).code).toBe(0);
+      yield* Effect.promise(() => registering.process.stdin.close());
+      const registered = yield* Effect.promise(() => jsm.consumers.info("SUBTAXA", "sleeper"));
+      expect([registered.num_pending > 0, registered.num_ack_pending]).toEqual([true, 0]);
+
       const child = startSleeper({ ...env, SUBTAXA_STOP_WITH_PARENT: "true" });
       yield* Effect.promise(() => child.until((line) => line.message === "listening"));
       yield* Effect.promise(() => child.process.stdin.close());
