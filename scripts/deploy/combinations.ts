@@ -46,17 +46,9 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
     },
   },
   {
-    "volumes": {
+    "guarded-volumes": {
       cache: { type: "ephemeral", storageClass: "fast" },
       gateway: { datasets: { storageClass: "fast", accessMode: "ReadWriteMany" }, replicas: 2 },
-    },
-    "no-volumes": {
-      nats: { persistence: { enabled: false } },
-      gateway: { datasets: { existingClaim: "images" } },
-    },
-  },
-  {
-    "guarded": {
       networkPolicy: {
         gatewayFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "ingress" } } }],
         metricsFrom: [{
@@ -65,7 +57,9 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
         moreEgress: [{ ports: [{ port: 4318, protocol: "TCP" }] }],
       },
     },
-    "open": {
+    "open-without": {
+      nats: { persistence: { enabled: false } },
+      gateway: { datasets: { existingClaim: "images" } },
       networkPolicy: { enabled: false },
       podDisruptionBudgets: false,
       clusterers: {
@@ -92,7 +86,7 @@ const merged = (one: Values, other: Values): Values => {
   return out;
 };
 
-/** Every combination of the choices, named by them: `gpu keda nats-3 tls volumes guarded`. */
+/** Every combination of the choices, named by them: `gpu keda nats-3 tls guarded-volumes`. */
 export const combinations = (): Readonly<Record<string, Values>> =>
   Object.fromEntries(
     dimensions.reduce<[string, Values][]>(
