@@ -1,9 +1,9 @@
 import { startNatsServer } from "@subtaxa/bus";
-import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { cpuBuild, currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { until } from "../../tests/support.ts";
 import { stage } from "./stage.ts";
 
@@ -26,6 +26,24 @@ const scenario = (target: string, data: string) =>
       await Deno.copyFile(Deno.execPath(), join(target, "deno"));
       for (const name of ["entry.sh", "deno"]) await Deno.chmod(join(target, name), 0o755);
     });
+    // the user's own TensorFlow stands for the one that a build fetches: set-up has tests of its own
+    const { folder: tensorflow, addon } = cpuBuild(subtaxaHome(), currentPlatform()!);
+    yield* Effect.promise(async () => {
+      for (const part of [tensorflow, dirname(addon)]) {
+        const into = join(target, "native", basename(part));
+        // links where that goes, for it has 800 MB
+        for (const how of [["--archive", "--link"], ["--archive"]]) {
+          const { success } = await new Deno.Command("cp", { args: [...how, part, into], stderr: "null" })
+            .output();
+          if (success) break;
+          await Deno.remove(into, { recursive: true }).catch(() => undefined);
+        }
+      }
+      await Deno.writeTextFile(
+        join(target, "app/add.ts"),
+        `import { tf } from "@subtaxa/tensorflow"; console.log(tf.add(40, 2).dataSync()[0]);`,
+      );
+    });
     const staged = changes(target);
     const own = staged.filter((path) => /\/app\/(services|shared)\//.test(path));
     expect(own.length).toBeGreaterThan(100);
@@ -45,10 +63,10 @@ const scenario = (target: string, data: string) =>
       await Deno.mkdir(join(folder, "tmp"), { recursive: true });
       if (asRoot) { for (const path of [folder, join(folder, "tmp")]) await Deno.chown(path, uid, uid); }
     });
-    /** As a container would be: nothing of this environment, another user, one folder to write to. */
-    const start = (service: string, env: Record<string, string> = {}) =>
-      new Deno.Command(join(target, "entry.sh"), {
-        args: [service],
+    /** As in a container: nothing of this environment, another user, one folder to write to. */
+    const run = (program: string, args: readonly string[], env: Record<string, string> = {}) =>
+      new Deno.Command(join(target, program), {
+        args: [...args],
         clearEnv: true,
         env: {
           PATH: "/usr/bin:/bin",
@@ -64,12 +82,27 @@ const scenario = (target: string, data: string) =>
         stderr: "piped",
         ...(asRoot ? { uid, gid: uid } : {}),
       }).spawn();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+    const flags = ["--allow-all", "--cached-only", "--no-lock", "--node-modules-dir=manual"];
+    const sum = yield* Effect.promise(() =>
+      run("deno", ["run", ...flags, "--config", join(target, "app/deno.json"), join(target, "app/add.ts")])
+        .output()
+    );
+    expect([sum.code, text(sum.stdout), text(sum.stderr).match(/TensorFlowError.*/)]).toEqual([
+      0,
+      "42\n",
+      null,
+    ]);
 
     for (const service of services) {
       const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = probe.addr;
       probe.close();
-      const child = start(service, { SUBTAXA_PORT: String(port), SUBTAXA_PROBE_PORT: String(port) });
+      const child = run("entry.sh", [service], {
+        SUBTAXA_PORT: String(port),
+        SUBTAXA_PROBE_PORT: String(port),
+      });
       const ended = child.output();
       let over = false;
       ended.then(() => over = true);
@@ -79,12 +112,12 @@ const scenario = (target: string, data: string) =>
       ).pipe(Effect.timeout("60 seconds"));
       if (!over) child.kill("SIGTERM");
       const { code, stdout, stderr } = yield* Effect.promise(() => ended);
-      const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      const said = text(stdout) + text(stderr);
       expect([service, answer, code, said.includes("ERROR")]).toEqual([service, "ready\n", 0, false]);
     }
-    const unknown = yield* Effect.promise(() => start("nothing").output());
+    const unknown = yield* Effect.promise(() => run("entry.sh", ["nothing"]).output());
     expect(unknown.code).toBe(64);
-    expect(new TextDecoder().decode(unknown.stderr)).toContain("name a service: clusterer clusterer-kmeans");
+    expect(text(unknown.stderr)).toContain("name a service: clusterer clusterer-kmeans");
 
     // what was staged was only read
     expect(changes(target)).toEqual(staged);

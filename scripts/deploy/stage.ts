@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { ensureNative } from "../setup/mod.ts";
@@ -94,6 +94,19 @@ const prune = async (target: string) => {
   }
 };
 
+/** Some packages' files are for their owner alone; a container's user is another one. */
+const readableByAll = async (folder: string): Promise<void> => {
+  await chmod(folder, 0o755);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await readableByAll(path);
+    else if (entry.isFile()) {
+      const { mode } = await stat(path);
+      await chmod(path, (mode & 0o777) | (mode & 0o100 ? 0o555 : 0o444));
+    }
+  }
+};
+
 /**
  * Puts together what an image holds besides its base system: `app` (the services and their packages), `native` (the native
  * parts, fetched by hash: `SUBTAXA_HOME`) and `cache` (Deno's, so that a read-only container need not compile TypeScript).
@@ -128,4 +141,5 @@ export const stage = (
       ["cache", "--quiet", "--node-modules-dir=manual", "--config", join(app, "deno.json"), ...modules],
       { DENO_DIR: join(target, "cache") },
     );
+    yield* Effect.promise(() => readableByAll(target));
   });
