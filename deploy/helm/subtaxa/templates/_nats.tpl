@@ -71,6 +71,9 @@ authorization {
             {{- range index $facts (ternary "clusterer" $user (hasPrefix "clusterer-" $user)) }}
             "subtaxa.{{ . }}.>"
             {{- end }}
+            {{- if eq $user "gateway" }}
+            "discover.>"
+            {{- end }}
             "subtaxa.run.failed.>"
             "dead.>"
             "progress.>"
@@ -98,8 +101,11 @@ authorization {
             "_INBOX.>"
             "subtaxa.>"
             "progress.>"
+            "discover.>"
           ]
         }
+        # who is asked on `discover` may answer
+        allow_responses: true
       }
     }
   {{- end }}
