@@ -1,4 +1,4 @@
-import Ajv from "ajv/dist/2020.js";
+import Ajv from "ajv/2020";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { readdirSync, readFileSync } from "node:fs";

@@ -51,7 +51,9 @@ const scenario = (target: string, data: string) =>
     const packages = readdirSync(join(target, "app/node_modules/.deno"));
     expect(packages.some((name) => name.startsWith("effect@"))).toBe(true);
     expect(packages.filter((name) => /^(playwright-core|fast-check|expect)@/.test(name))).toEqual([]);
-    const services = readdirSync(join(target, "app/services")).sort();
+    const services = readdirSync(join(target, "app/services")).filter((name) =>
+      existsSync(join(target, "app/services", name, "main.ts"))
+    ).sort();
     expect(services).toContain("trainer");
 
     const nats = yield* startNatsServer({
