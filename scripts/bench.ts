@@ -23,7 +23,9 @@ const measure = ({ name, peerName, unit = "s", target, rounds, prepare }: Benchm
         Effect.all([ours, peer]).pipe(
           Effect.tap(([a, b]) =>
             Effect.sync(() =>
-              console.log(`  round ${round} of ${rounds}: ${a.toFixed(3)} ${unit}, peer ${b.toFixed(3)} ${unit}`)
+              console.log(
+                `  round ${round} of ${rounds}: ${a.toFixed(3)} ${unit}, peer ${b.toFixed(3)} ${unit}`,
+              )
             )
           ),
         ),
