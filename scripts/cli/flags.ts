@@ -9,7 +9,7 @@ const Field = z.object({
   description: z.string().optional(),
   default: z.union([z.string(), z.number(), z.record(z.string(), z.unknown())]).optional(),
   /** An object is given as JSON, unless its fields are known: those would be flags of their own. */
-  properties: z.undefined(),
+  properties: z.never().optional(),
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
