@@ -74,6 +74,7 @@ export const makeBench = (name: string, patience: number) =>
     const seen: Seen[] = [];
     const progress: unknown[] = [];
     const faults: Fault[] = [];
+    const tables = { count: 0 };
     const record = (subject: string, callback: (message: Msg) => void) =>
       Effect.acquireRelease(
         Effect.sync(() => nc.subscribe(subject, { callback: (_error, message) => callback(message) })),
@@ -213,6 +214,7 @@ export const makeBench = (name: string, patience: number) =>
           images: fold.images,
           previous: previous ?? null,
         };
+        tables.count++;
         faults.push(...faultsOf(given, labels, classes));
         return { event, labels, seen: message } satisfies Divided;
       });
@@ -231,7 +233,7 @@ export const makeBench = (name: string, patience: number) =>
       });
 
     return {
-      ...{ name, patience, nc, js, jsm, bus, blobs, seen, progress, faults },
+      ...{ name, patience, nc, js, jsm, bus, blobs, seen, progress, faults, tables },
       ...{ until, consumerInfo, idle, next, fold, put, publish, extracted, divide, dividedAfter },
     };
   });

@@ -186,7 +186,8 @@ const odd: Check = {
 /** Reports what the tables of all runs so far break. */
 const tables = (rule: Rule, name: string): Check => ({
   name,
-  run: ({ faults }) => {
+  run: ({ faults, tables }) => {
+    if (tables.count === 0) return Effect.fail(broken("no labels table was seen"));
     const found = faults.filter((fault) => fault.rule === rule);
     return found[0]
       ? Effect.fail(broken(`${found[0].message}${found.length > 1 ? ` (and ${found.length - 1} more)` : ""}`))

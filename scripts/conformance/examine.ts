@@ -1,6 +1,6 @@
 import { Blobs, Bus, type BusError, Connection, startNatsServer } from "@subtaxa/bus";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
-import { ConfigProvider, Effect, Layer, Scope } from "effect";
+import { ConfigProvider, Duration, Effect, Layer, Schedule, Scope } from "effect";
 import { join } from "node:path";
 import { type Bench, makeBench, STREAM } from "./bench.ts";
 import { announcementOf, behaviour, type Check } from "./checks.ts";
@@ -64,6 +64,10 @@ export const examine = (
       Effect.promise(() => Deno.makeTempDir({ prefix: "subtaxa-conformance-" })),
       (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
     );
+    const showLog = Effect.promise(async () => {
+      const log = await Deno.readTextFile(join(folder, "candidate.log")).catch(() => "");
+      if (log) onNote(`the end of what the candidate wrote:\n${log.slice(-3_000)}`);
+    });
     let server = url;
     if (server === null) {
       const platform = currentPlatform();
@@ -98,11 +102,15 @@ export const examine = (
       const ready = Effect.gen(function* () {
         if (start !== null) started = yield* Scope.provide(startCommand(start, env, log), scope);
         else onNote(`waiting for '${name}' at NATS_URL=${server}`);
+        // one that doesn't announce itself gets its verdict for that, and is examined all the same
         yield* here.pipe(
-          Effect.retry({ times: 60, while: ({ reason }) => reason._tag === "Broken" }),
-          Effect.catch(
-            ({ reason, message }) => reason._tag === "Setup" ? Effect.fail(setup(message)) : Effect.void,
-          ),
+          Effect.retry({
+            schedule: Schedule.spaced("300 millis").pipe(
+              Schedule.upTo({ duration: Duration.seconds(patience) }),
+            ),
+            while: ({ reason }) => reason._tag === "Broken",
+          }),
+          Effect.catchIf(({ reason }) => reason._tag === "Broken", () => Effect.void),
         );
       });
       yield* ready;
@@ -113,14 +121,10 @@ export const examine = (
         verdicts.push(verdict);
         onVerdict(verdict);
       }
+      if (verdicts.some(({ passed }) => !passed)) yield* showLog;
       return verdicts;
     }).pipe(
-      Effect.tapError(() =>
-        Effect.promise(async () => {
-          const log = await Deno.readTextFile(join(folder, "candidate.log")).catch(() => "");
-          if (log) onNote(log.slice(-3_000));
-        })
-      ),
+      Effect.tapError(() => showLog),
       Effect.provide(services),
       Effect.catchTag("ConfigError", ({ message }) => Effect.fail(setup(message))),
     );
