@@ -23,6 +23,9 @@ const known: Readonly<Record<string, Effect.Effect<string, Failure>>> = {
   ),
 };
 
+/** The command line that starts a clusterer of this repository, once it has what it needs; undefined for another's. */
+export const startOf = (name: string): Effect.Effect<string, Failure> | undefined => known[name];
+
 const clustererName = (text: string): string => {
   const parsed = ClustererName.safeParse(text);
   if (!parsed.success) throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? "It is no name.");
@@ -58,7 +61,7 @@ export const main = async (args: readonly string[]): Promise<number> => {
     .action((name: string, _options, command: Command) => {
       const { url, start, patience } = Options.parse(command.opts());
       job = Effect.gen(function* () {
-        const own = url === undefined ? known[name] : undefined;
+        const own = url === undefined ? startOf(name) : undefined;
         const candidate = start ?? (own ? yield* own : null);
         const verdicts = yield* examine({
           name,
