@@ -1,13 +1,10 @@
 """A clusterer by the contract in shared/contracts/generated/CLUSTERER.md: Gaussian mixtures, chosen by BIC."""
-import asyncio, contextlib, hashlib, itertools, json, os, signal, uuid
-from datetime import datetime, timezone
+import asyncio, contextlib, hashlib, itertools, json, os, signal, time, uuid
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the matrices are small: threads would only wait for one another
 import nats, numpy as np, pyarrow as pa
 from nats.js import api, errors
 from scipy.optimize import linear_sum_assignment
-from sklearn.decomposition import PCA
-from sklearn.metrics import normalized_mutual_info_score
-from sklearn.mixture import GaussianMixture
+from sklearn import decomposition, metrics, mixture
 
 NAME = os.environ.get("SUBTAXA_CLUSTERER_NAME") or "gmm"
 NUMBER, UNIT = os.environ.get("SUBTAXA_ACK_WAIT", "30 seconds").split()
@@ -39,19 +36,19 @@ def adapt(event):
             one |= {"allowedClusters": now, "flag": int(now == spec["maxClusters"] if up else now > 1)}
     return classes
 
-def divide(points, most, least, axes, seed):
+def divide(points, most, least, axes, random):
     """Number of every row's cluster, 0 … k − 1, by the mixture of `most` components at most that BIC likes best."""
     best, found = np.inf, np.zeros(len(points), int)
     most = min(most, len(points) // least, len(np.unique(points, axis=0)))
     if most < 2:
         return found
-    reduced = PCA(min(axes, *points.shape), svd_solver="full").fit_transform(points)
+    reduced = decomposition.PCA(min(axes, *points.shape), svd_solver="full").fit_transform(points)
     reduced /= reduced[:, 0].std()
     for k in range(1, most + 1):
-        mixture = GaussianMixture(k, covariance_type="diag", n_init=2, random_state=seed)
-        assigned = np.unique(mixture.fit_predict(reduced), return_inverse=True)[1]
-        if np.bincount(assigned).min() >= least and mixture.bic(reduced) < best:
-            best, found = mixture.bic(reduced), assigned
+        fitted = mixture.GaussianMixture(k, covariance_type="diag", n_init=2, random_state=random).fit(reduced)
+        assigned = np.unique(fitted.predict(reduced), return_inverse=True)[1]
+        if np.bincount(assigned).min() >= least and fitted.bic(reduced) < best:
+            best, found = fitted.bic(reduced), assigned
     return found
 
 def keep_names(former, assigned, highest):
@@ -59,8 +56,8 @@ def keep_names(former, assigned, highest):
     old, count = np.unique(former), assigned.max(initial=-1) + 1
     shared = np.zeros((count, len(old)), int)
     np.add.at(shared, (assigned, np.searchsorted(old, former)), 1)
-    pairs = {int(row): int(old[column]) for row, column in zip(*linear_sum_assignment(shared, maximize=True))
-             if shared[row, column] > 0}
+    best = zip(*linear_sum_assignment(shared, maximize=True))
+    pairs = {int(row): int(old[column]) for row, column in best if shared[row, column] > 0}
     fresh = itertools.count(highest + 1)
     ids = [pairs[row] if row in pairs else next(fresh) for row in range(count)]
     origins = [pairs.get(row, int(old[shared[row].argmax()])) for row in range(count)]
@@ -73,7 +70,7 @@ def table(data, artifact):
         raise Final(f"not a {artifact} table: its metadata say {about}")
     return read, about
 
-def relabel(event, features, images, previous, progress):
+def relabel(event, features, images, previous):
     """The labels table, the classes as they are now, what changed, and how far both assignments agree."""
     spec, state = event["spec"], event["state"]["classes"]
     (features, _), (images, _) = table(features, "features"), table(images, "images")
@@ -85,7 +82,7 @@ def relabel(event, features, images, previous, progress):
         labels, about = table(previous, "labels")
         known, highest = dict(zip(labels["image"].to_pylist(), labels["cluster"].to_pylist())), about["highestIds"]
         former = np.array([known.get(one, 0) for one in image], int)
-    cluster, distance, subclasses, counts = np.zeros(len(image), int), np.zeros(len(image)), [], []
+    cluster, distance, subclasses, classes = np.zeros(len(image), int), np.zeros(len(image)), [], []
     for index, one in enumerate(state):
         members = np.flatnonzero(of_class == index)
         assigned = np.zeros(len(members), int)
@@ -95,26 +92,24 @@ def relabel(event, features, images, previous, progress):
             points = values[[row_of[one] for one in image[members]]].astype(float)
             if spec["normalisation"] == "l2":
                 points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-300)
-            seed = np.random.SeedSequence([spec["seed"], event["fold"], event["epoch"], index]).generate_state(1)[0]
-            assigned = divide(points, one["allowedClusters"], spec["minClusterSize"], axes_of(spec), int(seed))
+            random = np.random.RandomState([spec["seed"], event["fold"], event["epoch"], index])
+            assigned = divide(points, one["allowedClusters"], spec["minClusterSize"], axes_of(spec), random)
             centres = np.array([points[assigned == k].mean(0) for k in range(assigned.max() + 1)])
             distance[members] = np.linalg.norm(points - centres[assigned], axis=1) * (len(centres) > 1)
         ids, origins, highest[index] = keep_names(former[members], assigned, highest[index])
         cluster[members] = ids[assigned]
         subclasses += [{"class": index, "id": int(id), "from": origin} for id, origin in sorted(zip(ids, origins))]
-        counts.append(max(1, len(ids)))
-        progress(index + 1)
-    columns = {"image": (pa.uint32(), image), "class": (pa.uint16(), of_class), "cluster": (pa.uint16(), cluster),
-               "distance": (pa.float32(), distance)}
+        classes.append({**one, "clusters": max(1, len(ids))})
+    kinds = {"image": pa.uint32(), "class": pa.uint16(), "cluster": pa.uint16(), "distance": pa.float32()}
     about = json.dumps({"artifact": "labels", "v": 1, "subclasses": subclasses, "highestIds": highest})
-    schema = pa.schema([pa.field(name, kind, False) for name, (kind, _) in columns.items()], {"subtaxa": about})
+    schema = pa.schema([pa.field(*kind, nullable=False) for kind in kinds.items()], {"subtaxa": about})
+    values = (pa.array(value).cast(kind) for value, kind in zip((image, of_class, cluster, distance), kinds.values()))
     with pa.ipc.new_stream(sink := pa.BufferOutputStream(), schema) as writer:
-        writer.write_table(pa.table([pa.array(value).cast(kind) for kind, value in columns.values()], schema=schema))
-    classes = [{**one, "clusters": count} for one, count in zip(state, counts)]
-    changes = [{"class": one["name"], "from": one["clusters"], "to": count} for one, count in zip(state, counts)]
+        writer.write_table(pa.table(list(values), schema=schema))
+    changes = [{"class": a["name"], "from": a["clusters"], "to": b["clusters"]} for a, b in zip(state, classes)]
     changes = [change for change in changes if change["from"] != change["to"]]
     before, now = (of_class * (max(highest) + 1) + ids for ids in (former, cluster))
-    return sink.getvalue().to_pybytes(), classes, changes, float(normalized_mutual_info_score(before, now))
+    return sink.getvalue().to_pybytes(), classes, changes, float(metrics.normalized_mutual_info_score(before, now))
 
 class Clusterer:
     def __init__(self, nc, store):
@@ -130,7 +125,7 @@ class Clusterer:
                 return data
         raise Final(f"the object store has no blob {ref['key']} with that hash")
     async def publish(self, message, type, route, fold, id, fields):
-        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         run, trace = message.subject.split(".")[4], (message.headers or {}).get("traceparent")
         headers = {"Nats-Msg-Id": f"{run}:{id}", "ce-id": f"{run}:{id}", "ce-specversion": "1.0", "ce-time": at,
                    "ce-type": f"subtaxa.{type}.v1", "ce-source": f"/subtaxa/clusterer-{NAME}",
@@ -151,12 +146,9 @@ class Clusterer:
             type, route, classes = "adaptation.planned", "extract", adapt(event)
             more = {"classes": [one["name"] for one in classes if one["allowedClusters"] > 1]}
         else:
-            loop, total = asyncio.get_running_loop(), len(state["classes"])
-            def progress(done):
-                step = {"runId": run, "fold": fold, "epoch": epoch, "step": "cluster", "done": done, "total": total}
-                asyncio.run_coroutine_threadsafe(self.nc.publish(f"progress.run.{run}", json.dumps(step).encode()), loop)
-            tables = [await self.blob(ref) if ref else None for ref in (event["features"], event["images"], state["labels"])]
-            data, classes, changes, agreement = await asyncio.to_thread(relabel, event, *tables, progress)
+            references = event["features"], event["images"], state["labels"]
+            tables = [await self.blob(reference) if reference else None for reference in references]
+            data, classes, changes, agreement = await asyncio.to_thread(relabel, event, *tables)
             if await self.newest(ended):  # in the meantime
                 return
             digest = hashlib.sha256(data).hexdigest()
@@ -187,20 +179,19 @@ class Clusterer:
         except asyncio.CancelledError:
             await message.nak()
             raise
-        except (Final, ArithmeticError, LookupError, TypeError, ValueError) as failure:  # of the message, not of the moment
-            await self.give_up(message, f"ClustererError/{type(failure).__name__}", f"{message.subject}: {failure}")
         except Exception as failure:
-            if deliveries >= MAX_DELIVER:
-                return await self.give_up(message, "ClustererError/Exhausted", repr(failure))
+            final = isinstance(failure, (Final, ArithmeticError, LookupError, TypeError, ValueError))  # of the message
+            if final or deliveries >= MAX_DELIVER:
+                reason = f"{message.subject}: {failure}"
+                return await self.give_up(message, f"ClustererError/{type(failure).__name__}", reason)
             await message.nak(delay=min(60, 4 ** (deliveries - 1)))
         finally:
             beating.cancel()
 
 async def serve(nc):
-    js, durable = nc.jetstream(), f"clusterer-{NAME}"
-    filters = [f"subtaxa.{type}.{NAME}.*.*" for type in TAKEN]
-    config = api.ConsumerConfig(durable_name=durable, filter_subjects=filters, ack_policy=api.AckPolicy.EXPLICIT,
-                                ack_wait=ACK_WAIT, max_deliver=MAX_DELIVER)
+    js, filters = nc.jetstream(), [f"subtaxa.{type}.{NAME}.*.*" for type in TAKEN]
+    config = api.ConsumerConfig(durable_name=f"clusterer-{NAME}", filter_subjects=filters, ack_wait=ACK_WAIT,
+                                ack_policy=api.AckPolicy.EXPLICIT, max_deliver=MAX_DELIVER)
     async def announce(asked):
         await asked.respond(ANNOUNCEMENT)
     await nc.subscribe("discover.clusterer", cb=announce)
@@ -209,7 +200,7 @@ async def serve(nc):
             clusterer = Clusterer(nc, await js.object_store("subtaxa-blobs"))
             with contextlib.suppress(errors.BadRequestError):  # another version has made it
                 await js.add_consumer("SUBTAXA", config)
-            pulled = await js.pull_subscribe_bind(durable, "SUBTAXA")
+            pulled = await js.pull_subscribe_bind(config.durable_name, "SUBTAXA")
             while True:
                 with contextlib.suppress(nats.errors.TimeoutError):
                     await clusterer.handle((await pulled.fetch(1, timeout=2))[0])
@@ -218,11 +209,9 @@ async def serve(nc):
             await asyncio.sleep(0.5)
 
 async def main():
-    url = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
-    nc = await nats.connect(url, max_reconnect_attempts=-1, name=f"clusterer-{NAME}")
+    nc = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1)
     serving = asyncio.create_task(serve(nc))
-    for told in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(told, serving.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     await asyncio.wait([serving])
     await nc.flush()
     os._exit(0 if serving.cancelled() else 1)  # a mixture that is still fitted in its thread is not waited for
