@@ -1,5 +1,11 @@
 import { BUCKET, DEAD, FACTS } from "@subtaxa/bus";
-import { CONTRACT_VERSION, discoverySubject, progressSubject, subjects } from "@subtaxa/contracts";
+import {
+  CONTRACT_VERSION,
+  discoverySubject,
+  progressSubject,
+  reservedRoutes,
+  subjects,
+} from "@subtaxa/contracts";
 
 const taken = ["run.requested", "backbone.extracted", "epoch.validated", "features.extracted"] as const;
 const filters = taken.map((type) => `    ${subjects.of(type, "<name>")}`).join("\n");
@@ -28,13 +34,14 @@ makes both, so wait until they are there. Create the durable pull consumer \`clu
 it exists:
 
     ack_policy  explicit
-    ack_wait    30 s           (SUBTAXA_ACK_WAIT where the installation sets it)
+    ack_wait    30 s           (SUBTAXA_ACK_WAIT where the installation sets it: "3 seconds", "2 minutes")
     max_deliver 5              (SUBTAXA_MAX_DELIVER)
     filter_subjects
 ${filters.replaceAll(/^/gm, "    ")}
 
 All instances of the clusterer share this consumer; each message goes to one of them. Take one message at a time.
-Where the consumer is gone, create it anew and go on. A name has letters, digits, \`-\` and \`_\`.
+Where the consumer is gone, create it anew and go on. A name has 1 to 64 letters, digits, \`-\` and
+\`_\`, begins with a letter or digit, and is none of the fixed steps (${reservedRoutes.join(", ")}).
 
 A subject is \`subtaxa.<event>.<route>.<run>.<fold>\`; the event has two tokens, so the run is the fifth. The route
 of what you take is your name. The body is JSON; \`v\` must be ${CONTRACT_VERSION}. Fields that you don't know must be handed on.

@@ -44,7 +44,7 @@ export const frozenStages = (backbone: Backbone, freeze: Freeze): readonly strin
 };
 
 /** Routes that no clusterer may take as its name, because they name the next step of a run (see `routeOf`). */
-const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
+export const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
 export const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
 
 /** Side of the images in pixels. */
