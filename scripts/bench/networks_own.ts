@@ -6,7 +6,7 @@ import type { Rank } from "@tensorflow/tfjs";
 
 Deno.env.set("TF_NUM_INTRAOP_THREADS", "2");
 const { tf } = await import("@subtaxa/tensorflow");
-const { Trainee } = await import("../../services/trainer/trainee.ts");
+const { Trainee } = await import("../../services/trainer/mod.ts");
 
 const [task, network, ...sizes] = Deno.args;
 const [side = 0, batch = 0, classes = 0] = sizes.map(Number);

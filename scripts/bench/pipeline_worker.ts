@@ -4,7 +4,7 @@ import { RunRequest, specOf } from "@subtaxa/contracts";
 import { firstCheckpoint, inputTensor } from "@subtaxa/model";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
-import { trainEpoch } from "../../services/trainer/epoch.ts";
+import { trainEpoch } from "../../services/trainer/mod.ts";
 
 export interface Waiting {
   readonly step: number;

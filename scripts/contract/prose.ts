@@ -126,7 +126,7 @@ sub-classes of all training images. After publishing, you may delete the feature
 
 Events carry references \`{key, sha256, bytes}\` to objects in the bucket \`${BUCKET}\`. Check the hash of what you get. Put
 your labels under \`sha256-<hex digest>\`: equal content is one object, and whoever has it already need not put it.
-Objects named \`<run>.sha256-…\` belong to a run and go with it. Tables are Arrow IPC streams, not compressed, columns
+Objects with something before \`sha256-\` belong to the step of a run that made them. Tables are Arrow IPC streams, not compressed, columns
 not nullable; the schema's metadata hold one JSON text under \`subtaxa\`, with \`artifact\` and \`v\`.
 
 ## 5. Announce yourself

@@ -1,8 +1,8 @@
 import { Effect, type Scope } from "effect";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { RunRequest } from "@subtaxa/contracts";
-import { type CliError, dataFolder, requestOf, table, type Target } from "../cli/mod.ts";
+import { type DatasetView, RunRequest } from "@subtaxa/contracts";
+import { type CliError, dataFolder, exitCode, requestOf, table, type Target } from "../cli/mod.ts";
 import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
 import { ensureDataset, type Named, namedDataset, userPath } from "./dataset.ts";
@@ -35,13 +35,19 @@ const weightsOf = (
     });
   });
 
+interface Installation {
+  readonly target: Target;
+  /** Fails when a service that was started here is given up. */
+  readonly failed: Effect.Effect<never, StackError>;
+}
+
 /** The gateway that was named, or that of an own stack, which goes on where a killed one was. */
-const targetOf = (
+const installationOf = (
   { target, trainers }: Plan,
   roots: readonly string[],
-): Effect.Effect<Target, StackError, Scope.Scope> =>
+): Effect.Effect<Installation, StackError, Scope.Scope> =>
   Effect.gen(function* () {
-    if (target) return target;
+    if (target) return { target, failed: Effect.never };
     const stack = yield* startStack({
       dataFolder: resolve(dataFolder(), "reproduce"),
       port: 0,
@@ -55,7 +61,7 @@ const targetOf = (
     });
     yield* stack.ready;
     console.log(`live page: ${stack.url}/`);
-    return { url: stack.url };
+    return { target: { url: stack.url }, failed: stack.failed };
   });
 
 /** The settings of all runs, checked before anything is started. */
@@ -75,33 +81,22 @@ const nothingCompleted = (outcomes: readonly Outcome[]) =>
       .join("\n"),
   });
 
-/** Runs what is missing and writes the results; 1 when a method has none. */
-export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackError | ReproduceError> =>
-  Effect.scoped(Effect.gen(function* () {
-    const named = yield* namedDataset(plan.dataset);
-    const weights = yield* weightsOf(plan);
-    const settings = yield* settingsOf(plan, named, weights);
-    const out = plan.out === undefined
-      ? resolve(dataFolder(), "reproduced", folderNameOf(settings))
-      : userPath(plan.out);
-    const ledger = yield* openLedger(out, settings);
-    const roots = [...named.folder === undefined ? [] : [named.folder], ...weights ? [dirname(weights)] : []];
-    const target = yield* targetOf(plan, roots);
-    const dataset = yield* ensureDataset(target, named);
-    console.log(`results: ${out}\n`);
-
-    const outcomes = yield* runMethods(plan.methods, {
-      target,
-      settings,
-      ledger,
-      retry: plan.retry,
-      atOnce: runsAtOnce(plan.trainers, settings.folds),
-    });
+/** Collects what the runs left behind, writes it, and tells it in short; the exit code. */
+const conclude = (
+  plan: Plan,
+  outcomes: readonly Outcome[],
+  { target, settings, dataset, out }: {
+    readonly target: Target;
+    readonly settings: Settings;
+    readonly dataset: DatasetView;
+    readonly out: string;
+  },
+): Effect.Effect<number, CliError | ReproduceError> =>
+  Effect.gen(function* () {
     const completed = outcomes.filter((outcome) => outcome.state === "completed");
     if (completed.length === 0) return yield* nothingCompleted(outcomes);
-    const collected = yield* Effect.forEach(completed, (one) => collect(target, one, plan.groups));
     const missing = outcomes.filter((outcome) => outcome.state !== "completed");
-    const results = resultsOf(collected, {
+    const results = resultsOf(yield* Effect.forEach(completed, (one) => collect(target, one, plan.groups)), {
       generatedAt: new Date().toISOString(),
       settings,
       trainers: plan.trainers,
@@ -113,5 +108,34 @@ export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackErr
     console.log(`\n${table(head, rows)}\n\n${verdictOf(results).join("\n")}\n`);
     for (const one of missing) console.error(`${one.method}: ${describeOutcome(one)}`);
     console.log(`report: ${page}; tables: ${join(out, "table.md")}, table.csv, results.json`);
-    return missing.length === 0 ? 0 : 1;
-  }));
+    return missing.length === 0 ? exitCode.ok : exitCode.failed;
+  });
+
+/** Runs what is missing and writes the results; the exit code tells whether every method has one. */
+export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackError | ReproduceError> =>
+  Effect.scoped(Effect.gen(function* () {
+    const named = yield* namedDataset(plan.dataset);
+    const weights = yield* weightsOf(plan);
+    const settings = yield* settingsOf(plan, named, weights);
+    const out = plan.out === undefined
+      ? resolve(dataFolder(), "reproduced", folderNameOf(settings))
+      : userPath(plan.out);
+    const ledger = yield* openLedger(out, settings);
+    const roots = [...named.folder === undefined ? [] : [named.folder], ...weights ? [dirname(weights)] : []];
+    const { target, failed } = yield* installationOf(plan, roots);
+    const work = Effect.gen(function* () {
+      const dataset = yield* ensureDataset(target, named);
+      console.log(`results: ${out}\n`);
+      const outcomes = yield* runMethods(plan.methods, {
+        target,
+        settings,
+        ledger,
+        retry: plan.retry,
+        atOnce: runsAtOnce(plan.trainers, settings.folds),
+      });
+      return yield* conclude(plan, outcomes, { target, settings, dataset, out });
+    });
+    return yield* Effect.raceFirst(work, failed);
+  })).pipe(
+    Effect.onInterrupt(() => Effect.sync(() => console.error("the same command goes on from here"))),
+  );

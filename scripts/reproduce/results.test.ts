@@ -40,7 +40,10 @@ Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
       { method: "standard", missed: theirs },
       { method: "clustering", missed: ours, clusters: [3, 1, 1] },
     ]));
-  const [helps, inClasses] = says(fewer, standard);
+  const [inShort, helps, inClasses] = says(fewer, standard);
+  expect(inShort).toBe(
+    "Splitting classes helps here: accuracy changes by +10.00 ± 0.00 points without triplets.",
+  );
   expect(helps).toMatch(
     /^Splitting without triplets .* helps \(accuracy and macro F\): accuracy \+10\.00 ± 0\.00/,
   );
@@ -48,8 +51,10 @@ Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
   expect(inClasses).toContain("lower in copepod (−30.0 points, split), in no class higher");
   expect(inClasses).toContain("−30.0 points on the mean of the 1 class that was split");
 
-  expect(says(standard, fewer)[0]).toContain("hurts (accuracy and macro F)");
-  const [unclear, nowhere] = says(mixed, standard);
+  expect(says(standard, fewer)[0]).toMatch(/^Splitting classes hurts here: accuracy changes by −10/);
+  expect(says(standard, fewer)[1]).toContain("hurts (accuracy and macro F)");
+  const [nothing, unclear, nowhere] = says(mixed, standard);
+  expect(nothing).toContain("makes no difference that stands out from the spread over the folds here");
   expect(unclear).toContain("makes no difference that stands out from the spread over the folds");
   expect(nowhere).toContain("in no class lower, in no class higher (in at least 4 of 5 folds)");
 });

@@ -19,6 +19,7 @@ h2 { font-size: 1.25rem; margin: 2.6rem 0 .7rem; padding-bottom: .3rem; border-b
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .6rem; } a { color: var(--link); }
 .note, caption { color: var(--soft); font-size: .88rem; max-width: 95ch; text-align: left; }
 .verdict { background: var(--raised); border-radius: 8px; padding: .3rem 1.1rem; max-width: 95ch; }
+.verdict p:first-child { font-weight: 600; }
 .scroll { overflow-x: auto; margin: 0 0 1rem; } .scroll:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }

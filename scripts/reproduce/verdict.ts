@@ -108,7 +108,7 @@ const classSentence = (method: Method, against: Method, changes: readonly ClassC
     const some = changes.filter((change) => change.split === split);
     const number = `${some.length} ${some.length === 1 ? "class" : "classes"}`;
     return some.length === 0
-      ? `there are no classes that were ${split ? "" : "not "}split`
+      ? `no class was ${split ? "" : "left un"}split`
       : `${signed(rate, spreadOf(some.map((change) => change.mean)).mean)} points on the mean of the ` +
         `${number} that ${some.length === 1 ? "was" : "were"} ${
           split ? "" : "not "
@@ -142,33 +142,57 @@ const agreementSentences = ({ methods }: Results): string[] =>
     ];
   });
 
+/** The answer in one sentence, from the comparisons in which splitting alone makes the difference. */
+const headline = (pure: readonly Comparison[]): string[] => {
+  const known = pure.flatMap(({ method, measures: { accuracy, fScore } }) =>
+    accuracy && fScore && accuracy.folds > 1 ? [{ method, accuracy, both: [accuracy, fScore] }] : []
+  );
+  if (known.length === 0) return [];
+  const directions = new Set(known.flatMap(({ both }) => both.map(direction)));
+  const says = directions.has("up") && directions.has("down")
+    ? "helps in one respect and hurts in another"
+    : directions.has("up")
+    ? "helps"
+    : directions.has("down")
+    ? "hurts"
+    : "makes no difference that stands out from the spread over the folds";
+  const each = known.map(({ method, accuracy }) =>
+    `${points("accuracy", accuracy.mean)} ± ${
+      points("accuracy", accuracy.deviation!).replace("+", "")
+    } points ` +
+    `${method === "clustering" ? "without" : "with"} triplets`
+  );
+  return [`Splitting classes ${says} here: accuracy changes by ${list(each)}.`];
+};
+
 /**
  * Does splitting help, by how much against the spread over the folds, and in which classes: computed from the results. A
  * difference counts when the corrected 95 % interval of its mean over the folds leaves out zero.
  */
 export const verdictOf = (results: Results): string[] => {
   const { methods, comparisons, classes } = results;
-  const wanted = (method: Method, against: Method) =>
-    comparisons.find((one) => one.method === method && one.against === against);
-  const splitting = [
-    wanted("clustering", "standard"),
-    wanted("clustering+triplet", "triplet"),
-    wanted("clustering+triplet", "standard"),
-    wanted("gs-trs", "standard"),
-  ].filter((one) => one !== undefined);
-  if (splitting.length === 0) {
+  const wanted = (...pairs: (readonly [Method, Method])[]) =>
+    pairs.flatMap(([method, against]) =>
+      comparisons.find((one) => one.method === method && one.against === against) ?? []
+    );
+  /** Of equal losses. */
+  const pure = wanted(["clustering", "standard"], ["clustering+triplet", "triplet"]);
+  const together = wanted(["clustering+triplet", "standard"]);
+  const all = [...pure, ...together, ...wanted(["gs-trs", "standard"])];
+  if (all.length === 0) {
     return [
       "Nothing can be said about splitting: that takes a method that splits, and one of the same losses that doesn't.",
     ];
   }
   const names = classes.map(({ name }) => name);
   const of = (name: Method) => methods.find(({ method }) => method === name)!;
-  const classSentences = splitting.filter(({ method }) => method !== "gs-trs").map(({ method, against }) =>
+  const inClasses = (pure.length > 0 ? pure : together).map(({ method, against }) =>
     classSentence(method, against, changesOf(of(method), of(against), names))
   );
   return [
-    ...splitting.flatMap((one) => sentence(one) ?? []),
-    ...classSentences,
+    ...headline(pure),
+    ...all.flatMap((one) => sentence(one) ?? []),
+    ...inClasses,
     ...agreementSentences(results),
   ];
 };

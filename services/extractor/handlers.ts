@@ -1,7 +1,7 @@
 import { Blobs, type Bus, type BusError, KeyValue, type Outcome } from "@subtaxa/bus";
 import { BlobRef, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { optionalFile, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import { createHash } from "node:crypto";
@@ -37,7 +37,7 @@ const extractEmbeddings = (event: EventOf<"adaptation.planned">): Handling =>
       outputFile,
       imagesFile,
     }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "extract", splitting: classes }) });
-    const features = yield* blobs.putFile(outputFile, runId);
+    const features = yield* blobs.putFile(outputFile, ownerOf(event));
     const extracted: Event = {
       ...following(event),
       type: "features.extracted",

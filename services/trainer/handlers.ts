@@ -1,7 +1,7 @@
 import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
 import { type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { optionalFile, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import type { TrainerWork } from "./worker.ts";
@@ -34,7 +34,7 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
       labelsFile: yield* optionalFile(state.labels),
       outputFile,
     }, { onProgress: yield* progressOf({ runId: event.runId, fold, epoch, step: "train" }) });
-    const checkpoint = yield* blobs.putFile(outputFile, event.runId);
+    const checkpoint = yield* blobs.putFile(outputFile, ownerOf(event));
     const trained: Event = {
       ...following(event),
       type: "epoch.trained",

@@ -1,4 +1,4 @@
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import {
   type Checkpoint,
   type Head,
@@ -6,7 +6,7 @@ import {
   Layers,
   measuring,
   networks,
-  type Parameter,
+  type Scope,
   training,
 } from "@subtaxa/model";
 import { FusedAdam, tf } from "@subtaxa/tensorflow";
@@ -39,16 +39,17 @@ export interface BatchLosses {
 const upload = (weights: Checkpoint["frozen"]): ReadonlyMap<string, Tensor> =>
   new Map([...weights].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])]));
 
-const frozenStatistics = ({ frozen, statistics }: Checkpoint): Checkpoint["statistics"] =>
+const frozenStatistics = (
+  { frozen, statistics }: Pick<Checkpoint, "frozen" | "statistics">,
+): Checkpoint["statistics"] =>
   new Map([...statistics].filter(([name]) => frozen.has(name.replace(/moving_\w+$/, "gamma"))));
 
 /** A model in training: network, head and optimizer in TensorFlow's memory, from one checkpoint to the next. */
 export class Trainee {
-  readonly #start: Checkpoint;
+  /** What training does not change. */
+  readonly #start: Omit<Checkpoint, "parameters">;
   readonly #triplets: TripletLoss | undefined;
-  readonly #variables: ReadonlyMap<string, Variable>;
   readonly #frozen: InferenceScope;
-  readonly #layers: Layers;
   readonly #adam: FusedAdam;
   readonly #kernel: RowVariable;
   readonly #bias: RowVariable;
@@ -56,23 +57,12 @@ export class Trainee {
 
   /** `triplets` absent: cross-entropy alone. */
   constructor(start: Checkpoint, triplets?: TripletLoss) {
-    const { parameters, head, steps } = start;
-    this.#start = start;
+    const { parameters, ...others } = start;
+    const { head, steps } = others;
+    this.#start = others;
     this.#triplets = triplets;
-    this.#variables = new Map(
-      [...parameters].map(([name, { shape, value }]) =>
-        [name, tf.tidy(() => tf.variable(tf.tensor(value, [...shape]), true, name))] as const
-      ),
-    );
     this.#frozen = new InferenceScope(upload(start.frozen), upload(frozenStatistics(start)));
-    this.#layers = new Layers(training(this.#variables, this.#frozen), start.convention);
-    this.#adam = new FusedAdam(ADAM);
-    tf.tidy(() => {
-      const moments = [...parameters].map(([name, { shape, first, second }]) =>
-        [name, { first: tf.tensor(first, [...shape]), second: tf.tensor(second, [...shape]) }] as const
-      );
-      this.#adam.restore({ step: steps, moments: new Map(moments) });
-    });
+    this.#adam = new FusedAdam({ step: steps, weights: parameters }, ADAM);
     this.#kernel = rowVariable("head/kernel", [head.rows.length, head.width], head.kernel);
     this.#bias = rowVariable("head/bias", [head.rows.length], head.bias);
     this.#headSteps = head.steps.slice();
@@ -80,31 +70,38 @@ export class Trainee {
 
   /** One step on a batch: what the network takes of N images, and their labels. Takes neither over. */
   step(input: Tensor4D | Tensor2D, labels: BatchLabels, learningRate: number): BatchLosses {
-    const network = networks[this.#start.backbone];
-    const variables = [...this.#variables.values()];
     const [kernel, bias] = [this.#kernel.variable, this.#bias.variable];
-    const values = tf.tidy(() => {
+    const { names, gradients: [ofKernel, ofBias, ...others], parts } = tf.tidy(() => {
+      const parameters = this.#adam.values();
       let parts: Tensor1D | undefined;
-      const { grads } = tf.variableGrads(() => {
-        const embeddings = network.forward(this.#layers, input);
-        const logits = tf.add<Tensor2D>(tf.matMul(embeddings, kernel as Tensor2D, false, true), bias);
-        const entropy = crossEntropy(logits, labels.rows);
-        if (this.#triplets === undefined) {
-          parts = tf.keep(entropy.as1D());
-          return entropy;
-        }
-        const triplets = this.#triplets(embeddings, labels);
-        parts = tf.keep(tf.concat([entropy.as1D(), triplets]));
-        return tf.add<Scalar>(entropy, tf.slice1d(triplets, 0, 1).asScalar());
-      }, [...variables, kernel, bias]);
-      this.#adam.apply(variables, grads, learningRate);
-      this.#headSteps.forEach((_, row) => this.#headSteps[row]! += 1);
-      stepRows(this.#kernel, grads[kernel.name]!, learningRate, this.#headSteps);
-      stepRows(this.#bias, grads[bias.name]!, learningRate, this.#headSteps);
-      const read = parts!.dataSync();
-      parts!.dispose();
-      return read;
+      // A parameter that has no effect has no gradient: a bias before a batch normalisation.
+      const { grads } = tf.engine().gradients(
+        () => {
+          const embeddings = this.#forward(training(parameters, this.#frozen), input);
+          const logits = tf.add<Tensor2D>(tf.matMul(embeddings, kernel as Tensor2D, false, true), bias);
+          const entropy = crossEntropy(logits, labels.rows);
+          if (this.#triplets === undefined) {
+            parts = tf.keep(entropy.as1D());
+            return entropy;
+          }
+          const triplets = this.#triplets(embeddings, labels);
+          parts = tf.keep(tf.concat([entropy.as1D(), triplets]));
+          return tf.add<Scalar>(entropy, tf.slice1d(triplets, 0, 1).asScalar());
+        },
+        [kernel, bias, ...parameters.values()],
+        undefined,
+        true,
+      );
+      const gradients: (Tensor | undefined)[] = grads;
+      return { names: [...parameters.keys()], gradients, parts: parts! };
     });
+    const named = names.flatMap((name, i) => others[i] === undefined ? [] : [[name, others[i]] as const]);
+    this.#adam.apply(new Map(named), learningRate);
+    this.#headSteps.forEach((_, row) => this.#headSteps[row]! += 1);
+    stepRows(this.#kernel, ofKernel!, learningRate, this.#headSteps);
+    stepRows(this.#bias, ofBias!, learningRate, this.#headSteps);
+    const values = parts.dataSync();
+    tf.dispose([parts, ofKernel!, ofBias!, ...named.map(([, gradient]) => gradient)]);
     const [
       entropy = 0,
       triplet = 0,
@@ -129,30 +126,20 @@ export class Trainee {
    * disposes. Those of frozen layers stay.
    */
   measure(batches: Iterable<Tensor4D | Tensor2D>): Checkpoint["statistics"] {
-    const { scope, statistics } = measuring(this.#variables, this.#frozen);
-    const layers = new Layers(scope, this.#start.convention);
+    const parameters = this.#adam.values();
+    const { scope, statistics } = measuring(parameters, this.#frozen);
     for (const input of batches) {
-      tf.tidy(() => void networks[this.#start.backbone].forward(layers, input));
+      tf.tidy(() => void this.#forward(scope, input));
       input.dispose();
     }
+    tf.dispose([...parameters.values()]);
     return new Map([...frozenStatistics(this.#start), ...statistics()]);
   }
 
   /** Everything as plain arrays. */
   checkpoint(statistics: Checkpoint["statistics"]): Checkpoint {
-    const { parameters, head } = this.#start;
-    const { step, moments } = this.#adam.state();
-    const trained = new Map([...parameters].map(([name, { shape }]): [string, Parameter] => {
-      const { first, second } = moments.get(name)!;
-      const value = this.#variables.get(name)!;
-      return [name, {
-        shape,
-        value: value.dataSync<"float32">(),
-        first: first.dataSync<"float32">(),
-        second: second.dataSync<"float32">(),
-      }];
-    }));
-    for (const { first, second } of moments.values()) tf.dispose([first, second]);
+    const { head } = this.#start;
+    const { step, weights } = this.#adam.state();
     const read = ({ variable, first, second }: RowVariable): Head["kernel"] => ({
       value: variable.dataSync<"float32">(),
       first: first.dataSync<"float32">(),
@@ -160,7 +147,7 @@ export class Trainee {
     });
     return {
       ...this.#start,
-      parameters: trained,
+      parameters: weights,
       steps: step,
       statistics,
       head: { ...head, kernel: read(this.#kernel), bias: read(this.#bias), steps: this.#headSteps.slice() },
@@ -169,11 +156,14 @@ export class Trainee {
 
   dispose(): void {
     this.#adam.dispose();
-    for (const variable of this.#variables.values()) variable.dispose();
     this.#frozen.dispose();
     tf.dispose([...this.#frozen.parameters.values(), ...this.#frozen.statistics.values()]);
     for (const { variable, first, second } of [this.#kernel, this.#bias]) {
       tf.dispose([variable, first, second]);
     }
+  }
+  #forward(scope: Scope, input: Tensor4D | Tensor2D): Tensor2D {
+    const { backbone, convention } = this.#start;
+    return networks[backbone].forward(new Layers(scope, convention), input);
   }
 }

@@ -40,7 +40,7 @@ const removeAbandoned = async (folder: string) => {
  */
 export class Blobs extends Context.Service<Blobs, {
   /**
-   * Whatever is to be removed one day needs an `owner` (a run): equal content of another owner is another blob, so
+   * Whatever is to be removed one day needs an `owner` (a step of a run): equal content of another owner is another blob, so
    * removing one never takes the other away. Without owner, equal content is one blob for all.
    */
   put(bytes: Uint8Array, owner?: string): Effect.Effect<BlobRef, BusError>;

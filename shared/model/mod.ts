@@ -18,7 +18,7 @@ export {
   type Inference,
   stopwatch,
 } from "./inference.ts";
-export { Convention, Layers } from "./layers.ts";
+export { Convention, Layers, type Scope } from "./layers.ts";
 export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
 export { type Network, networks } from "./networks.ts";
 export { levelsOf, Preprocessing, preprocessings } from "./preprocessing.ts";

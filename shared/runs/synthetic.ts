@@ -7,7 +7,6 @@ import {
   type FoldState,
   initialFoldState,
   RunRequest,
-  type RunSpec,
   specOf,
   usesClustering,
   usesTriplets,

@@ -4,6 +4,7 @@ import {
   type BlobRef,
   type Event,
   type Failure,
+  type FoldEvent,
   progressSubject,
   type RunProgress,
 } from "@subtaxa/contracts";
@@ -34,6 +35,12 @@ export const timestamp: Effect.Effect<string> = Effect.map(
   Clock.currentTimeMillis,
   (millis) => new Date(millis).toISOString(),
 );
+
+/**
+ * Who owns a blob that is removed again: the step that makes it. Content that another fold or epoch makes too, such as an
+ * empty table of features, must outlive this one's.
+ */
+export const ownerOf = ({ runId, fold, epoch }: FoldEvent): string => `${runId}.${fold}.${epoch}`;
 
 /** A path for a file to be written and then given to `Blobs.putFile`; what is left of it goes with the scope. */
 export const scratchFile: Effect.Effect<string, never, Blobs | Scope.Scope> = Effect.gen(function* () {

@@ -1,4 +1,12 @@
 /** Starting, stopping, probing, logging and counting: the same for every service. */
 export { ServiceConfig } from "./config.ts";
-export { HandlingError, optionalFile, progressOf, scratchFile, timestamp, unexpected } from "./handling.ts";
+export {
+  HandlingError,
+  optionalFile,
+  ownerOf,
+  progressOf,
+  scratchFile,
+  timestamp,
+  unexpected,
+} from "./handling.ts";
 export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";

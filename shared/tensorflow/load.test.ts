@@ -68,6 +68,13 @@ Deno.test("what the user has set stays", async () => {
   expect(await runFresh(code, { TF_ENABLE_ONEDNN_OPTS: "0" })).toBe("0");
 });
 
+Deno.test("deterministic mode fixes the number of threads and asks for operations of a fixed order", async () => {
+  const code = `subtaxa.loadTensorFlow();
+    console.log(["TF_DETERMINISTIC_OPS", "TF_NUM_INTRAOP_THREADS"].map((name) => Deno.env.get(name) ?? "-").join(" "))`;
+  expect(await runFresh(code, { SUBTAXA_DETERMINISTIC: "1" })).toBe("1 4");
+  expect(await runFresh(code, { SUBTAXA_DETERMINISTIC: "0" })).toBe("- -");
+});
+
 Deno.test("before set-up, the first use says what to run, and an import is still fine", async () => {
   const home = await Deno.makeTempDir();
   const code = `try { subtaxa.tf.zeros([1]) } catch ({ _tag, reason, message, retryable }) {

@@ -1,4 +1,4 @@
-import type { Tensor, Variable } from "@tensorflow/tfjs";
+import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../load.ts";
 import { type Attribute, runOperation } from "./native.ts";
 
@@ -11,138 +11,126 @@ export interface AdamOptions {
   readonly epsilon?: number;
 }
 
-/** What an optimiser must remember besides the weights, to go on elsewhere exactly where it was. */
+/** A weight and the averages of its gradient and of the gradient's square, all of one shape. */
+export interface AdamWeight {
+  readonly shape: readonly number[];
+  readonly value: Float32Array;
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+}
+
+/** Everything by which training goes on elsewhere exactly where it was. */
 export interface AdamState {
   /** Steps taken. */
   readonly step: number;
-  /** Per variable's name the averages of the gradient and of its square, shaped like the variable. */
-  readonly moments: ReadonlyMap<string, { readonly first: Tensor; readonly second: Tensor }>;
+  readonly weights: ReadonlyMap<string, AdamWeight>;
 }
 
-/** TensorFlow's own variables for one `tf.Variable`, held by handle. */
-interface Slot {
-  readonly shape: readonly number[];
-  readonly value: Tensor;
-  readonly first: Tensor;
-  readonly second: Tensor;
-}
+/** Handles of TensorFlow's own variables. */
+type Variables = Readonly<Record<"value" | "first" | "second", Tensor>>;
 
 const float: Attribute = ["dtype", "type", "float32"];
 
-const write = (handle: Tensor, value: Tensor): void =>
-  void runOperation("AssignVariableOp", [float], [handle, value], 0);
-
 const read = (handle: Tensor): Tensor => runOperation("ReadVariableOp", [float], [handle], 1)[0] as Tensor;
 
-const createHandle = (shape: readonly number[]): Tensor => {
-  const [handle] = runOperation(
-    "VarHandleOp",
-    [float, ["shape", "shape", shape], ["container", "string", ""], [
-      "shared_name",
-      "string",
-      crypto.randomUUID(),
-    ]],
-    [],
-    1,
-  ) as [Tensor];
-  return tf.keep(handle);
+const readValues = (handle: Tensor): Float32Array => {
+  const tensor = read(handle);
+  const values = tensor.dataSync<"float32">();
+  tensor.dispose();
+  return values;
 };
 
-const createSlot = (shape: readonly number[], first: Tensor, second: Tensor): Slot => {
-  const slot = { shape, value: createHandle(shape), first: createHandle(shape), second: createHandle(shape) };
-  write(slot.first, first);
-  write(slot.second, second);
-  return slot;
-};
+const createVariable = (shape: readonly number[], values: Float32Array): Tensor =>
+  tf.tidy(() => {
+    const [handle] = runOperation(
+      "VarHandleOp",
+      [
+        float,
+        ["shape", "shape", shape],
+        ["container", "string", ""],
+        ["shared_name", "string", crypto.randomUUID()],
+      ],
+      [],
+      1,
+    ) as [Tensor];
+    runOperation("AssignVariableOp", [float], [handle, tf.tensor(values, [...shape])], 0);
+    return tf.keep(handle);
+  });
 
-const destroySlot = (slot: Slot): void => {
-  for (const handle of [slot.value, slot.first, slot.second]) {
-    runOperation("DestroyResourceOp", [["ignore_lookup_error", "bool", true]], [handle], 0);
-    handle.dispose();
-  }
+const destroyVariable = (handle: Tensor): void => {
+  runOperation("DestroyResourceOp", [["ignore_lookup_error", "bool", true]], [handle], 0);
+  handle.dispose();
 };
-
-const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((size, axis) => size === b[axis]);
 
 /**
- * Adam (Kingma & Ba, 2015, algorithm 1 in the efficient form at the end of section 2) as TensorFlow's fused
- * ResourceApplyAdam: one operation per variable instead of some fifteen. The moments live in TensorFlow until
- * `dispose`; the weights stay ordinary `tf.Variable`s that anybody may assign in between.
+ * Weights and the optimizer that moves them: Adam (Kingma & Ba, 2015, algorithm 1 in the efficient form at the end of
+ * section 2) as TensorFlow's fused ResourceApplyAdam, one operation per weight instead of some fifteen. All of it lives in
+ * TensorFlow and changes in place, until `dispose`.
  */
 export class FusedAdam {
   readonly #options: Required<AdamOptions>;
-  readonly #slots = new Map<string, Slot>();
-  #step = 0;
+  readonly #shapes: ReadonlyMap<string, readonly number[]>;
+  readonly #weights: ReadonlyMap<string, Variables>;
+  #step: number;
 
-  constructor(options: AdamOptions = {}) {
+  constructor({ step, weights }: AdamState, options: AdamOptions = {}) {
     this.#options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, ...options };
+    this.#step = step;
+    this.#shapes = new Map([...weights].map(([name, { shape }]) => [name, shape] as const));
+    this.#weights = new Map(
+      [...weights].map(([name, { shape, value, first, second }]) =>
+        [name, {
+          value: createVariable(shape, value),
+          first: createVariable(shape, first),
+          second: createVariable(shape, second),
+        }] as const
+      ),
+    );
   }
 
   /**
-   * One step for every variable that has a gradient under its name (as `tf.variableGrads` returns them). A variable
-   * that is new, or whose shape has changed, starts with zero moments. The gradients stay the caller's.
+   * The weights as they are. The caller disposes them, before the next step: what somebody holds on to can't be changed in
+   * place and is copied.
    */
-  apply(
-    variables: readonly Variable[],
-    gradients: Readonly<Record<string, Tensor>>,
-    learningRate: number,
-  ): void {
+  values(): ReadonlyMap<string, Tensor> {
+    return new Map([...this.#weights].map(([name, { value }]) => [name, read(value)] as const));
+  }
+
+  /** One step for every weight that has a gradient under its name. The gradients stay the caller's. */
+  apply(gradients: ReadonlyMap<string, Tensor>, learningRate: number): void {
     const { beta1, beta2, epsilon } = this.#options;
     this.#step += 1;
     tf.tidy(() => {
       const powers = [beta1 ** this.#step, beta2 ** this.#step, learningRate, beta1, beta2, epsilon];
       const scalars = powers.map((value) => tf.scalar(value));
-      for (const variable of variables) {
-        const gradient = gradients[variable.name];
+      for (const [name, { value, first, second }] of this.#weights) {
+        const gradient = gradients.get(name);
         if (gradient === undefined) continue;
-        const slot = this.#slotOf(variable);
-        write(slot.value, variable);
         runOperation(
           "ResourceApplyAdam",
           [["T", "type", "float32"], ["use_locking", "bool", false], ["use_nesterov", "bool", false]],
-          [slot.value, slot.first, slot.second, ...scalars, gradient],
+          [value, first, second, ...scalars, gradient],
           0,
         );
-        variable.assign(read(slot.value));
       }
     });
   }
 
-  /** Copies of the moments; the caller disposes them. */
   state(): AdamState {
-    const moments = [...this.#slots].map(([name, { first, second }]) =>
-      [name, { first: read(first), second: read(second) }] as const
+    const weights = [...this.#weights].map(([name, { value, first, second }]) =>
+      [name, {
+        shape: this.#shapes.get(name)!,
+        value: readValues(value),
+        first: readValues(first),
+        second: readValues(second),
+      }] as const
     );
-    return { step: this.#step, moments: new Map(moments) };
-  }
-
-  /** Takes over what `state` returned, also that of another process. The tensors stay the caller's. */
-  restore(state: AdamState): void {
-    this.dispose();
-    this.#step = state.step;
-    for (const [name, { first, second }] of state.moments) {
-      this.#slots.set(name, createSlot(first.shape, first, second));
-    }
-  }
-
-  /** Forgets the moments of a variable that no longer exists. */
-  forget(name: string): void {
-    const slot = this.#slots.get(name);
-    if (slot !== undefined) destroySlot(slot);
-    this.#slots.delete(name);
+    return { step: this.#step, weights: new Map(weights) };
   }
 
   dispose(): void {
-    for (const name of [...this.#slots.keys()]) this.forget(name);
-  }
-
-  #slotOf(variable: Variable): Slot {
-    const slot = this.#slots.get(variable.name);
-    if (slot !== undefined && sameShape(slot.shape, variable.shape)) return slot;
-    this.forget(variable.name);
-    const created = createSlot(variable.shape, tf.zerosLike(variable), tf.zerosLike(variable));
-    this.#slots.set(variable.name, created);
-    return created;
+    for (const { value, first, second } of this.#weights.values()) {
+      [value, first, second].forEach(destroyVariable);
+    }
   }
 }

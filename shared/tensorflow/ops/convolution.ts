@@ -47,19 +47,15 @@ const rows = (x: Tensor4D): Tensor2D => tf.reshape(x, [-1, x.shape[3]]);
 const pointwise = (x: Tensor4D, kernel: Tensor4D): Tensor4D => {
   const [images, height, width] = x.shape;
   return withGradient<Tensor4D>([x, kernel], (save) => {
-    save([x, kernel]);
+    const [inputs, matrix] = [rows(x), rows(kernel)];
+    save([inputs, matrix]);
     return {
-      value: tf.reshape(product(rows(x), rows(kernel), false, false), [
-        images,
-        height,
-        width,
-        kernel.shape[3],
-      ]),
-      gradient: (dy, saved) => {
-        const [x, kernel] = saved as [Tensor4D, Tensor4D];
+      value: tf.reshape(product(inputs, matrix, false, false), [images, height, width, kernel.shape[3]]),
+      gradient: (dy, [inputs, matrix]) => {
+        const outputs = rows(dy);
         return [
-          () => tf.reshape(product(rows(dy), rows(kernel), false, true), x.shape),
-          () => tf.reshape(product(rows(x), rows(dy), true, false), kernel.shape),
+          () => tf.reshape(product(outputs, matrix!, false, true), x.shape),
+          () => tf.reshape(product(inputs!, outputs, true, false), kernel.shape),
         ];
       },
     };

@@ -15,5 +15,5 @@ export { maxPool } from "./max_pool.ts";
 export { relu } from "./relu.ts";
 export { swish } from "./swish.ts";
 export { sparseSoftmaxCrossEntropy } from "./cross_entropy.ts";
-export { type AdamOptions, type AdamState, FusedAdam } from "./adam.ts";
+export { type AdamOptions, type AdamState, type AdamWeight, FusedAdam } from "./adam.ts";
 export { type Attribute, type Differentiable, runOperation, withGradient } from "./native.ts";
