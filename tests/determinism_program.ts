@@ -49,8 +49,7 @@ const { labels } = Result.getOrThrow(generatePseudoLabels({
   fold,
   epoch: 1,
   classes: states,
-  train,
-  classOf,
+  images: { image: train, class: Uint16Array.from(train, (image) => classOf[image]!) },
   features: { image: train, values: features, dimension: features.length / train.length },
   previous: null,
 }, (points, allowedClusters, random) => xMeans(points, { ...spec, allowedClusters, random })));

@@ -1,8 +1,7 @@
 import type { Failure } from "@subtaxa/contracts";
-import { subtaxaHome } from "@subtaxa/tensorflow";
 import { Data, Effect, type Scope } from "effect";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { pythonWith } from "../python/mod.ts";
 
 /** A peer can't be installed, started or asked. */
 export class BenchError extends Data.TaggedError("BenchError")<{ readonly message: string }>
@@ -20,31 +19,13 @@ const attempt = <A>(what: string, work: () => Promise<A>): Effect.Effect<A, Benc
       new BenchError({ message: `${what}: ${cause instanceof Error ? cause.message : cause}` }),
   });
 
-/** A Python with the pinned peers, made once per set of pins below `SUBTAXA_HOME`; its path. */
-export const peerPython: Effect.Effect<string, BenchError> = Effect.gen(function* () {
-  const requirements = join(here, "requirements.txt");
-  const pins = yield* attempt(requirements, () => Deno.readFile(requirements));
-  const digest = createHash("sha256").update(pins).digest("hex").slice(0, 12);
-  const folder = join(subtaxaHome(), `bench-${digest}`);
-  const python = join(folder, "bin", "python");
-  const marker = join(folder, "complete");
-  if (yield* Effect.promise(() => Deno.stat(marker).then(() => true, () => false))) return python;
-  console.log(`installing the peers into ${folder}`);
-  yield* attempt("the peers can't be installed", async () => {
-    await execute("python3", ["-m", "venv", "--clear", folder]);
-    await execute(python, [
-      "-m",
-      "pip",
-      "install",
-      "--quiet",
-      "--disable-pip-version-check",
-      "-r",
-      requirements,
-    ]);
-    await Deno.writeTextFile(marker, "");
-  });
-  return python;
-});
+/** A Python with the pinned peers, made once; its path. */
+export const peerPython: Effect.Effect<string, BenchError> = pythonWith(
+  join(here, "requirements.txt"),
+  "bench",
+).pipe(
+  Effect.mapError(({ message }) => new BenchError({ message })),
+);
 
 const execute = async (command: string, args: string[]): Promise<void> => {
   const { success } = await new Deno.Command(command, { args, stdin: "null", stdout: "inherit" }).spawn()

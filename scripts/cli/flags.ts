@@ -5,9 +5,11 @@ import { type CliError, usageError } from "./error.ts";
 
 /** What a flag is made from: the JSON Schema of one field. */
 const Field = z.object({
-  type: z.enum(["string", "integer", "number"]),
+  type: z.enum(["string", "integer", "number", "object"]),
   description: z.string().optional(),
-  default: z.union([z.string(), z.number()]).optional(),
+  default: z.union([z.string(), z.number(), z.record(z.string(), z.unknown())]).optional(),
+  /** An object is given as JSON, unless its fields are known: those would be flags of their own. */
+  properties: z.never().optional(),
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
@@ -32,10 +34,24 @@ const range = ({ minimum, exclusiveMinimum, maximum, multipleOf, enum: choices }
   ];
 };
 
-const toNumber = (type: Field["type"]) => (text: string): number => {
+const toNumber = (type: "integer" | "number") => (text: string): number => {
   const value = text.trim() === "" ? NaN : Number(text);
   if (type === "integer" ? !Number.isSafeInteger(value) : !Number.isFinite(value)) {
     throw new InvalidArgumentError(type === "integer" ? "It is no whole number." : "It is no number.");
+  }
+  return value;
+};
+
+const toObject = (text: string): unknown => {
+  const expected = 'It is no JSON object such as {"restarts": 8}.';
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError(expected);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new InvalidArgumentError(expected);
   }
   return value;
 };
@@ -54,13 +70,18 @@ export const flagsOf = (schema: z.ZodObject, without: readonly string[] = []): O
   return Object.entries(properties).filter(([name]) => !without.includes(name)).map(([name, field]) => {
     const facts = [
       ...range(field),
-      ...(field.default === undefined ? [] : [`default: ${field.default}`]),
+      ...(field.default === undefined
+        ? []
+        : [`default: ${typeof field.default === "object" ? JSON.stringify(field.default) : field.default}`]),
       ...(required.includes(name) ? ["required"] : []),
     ];
     const description = [field.description, facts.length > 0 ? `(${facts.join("; ")})` : ""].filter(Boolean);
-    const value = field.enum ? "choice" : field.type === "string" ? "name" : field.type;
+    const value = field.enum
+      ? "choice"
+      : { string: "name", object: "json" }[field.type as string] ?? field.type;
     const option = new Option(`--${kebab(name)} <${value}>`, description.join(" "));
     if (field.enum) return option.argParser(oneOf(field.enum));
+    if (field.type === "object") return option.argParser(toObject);
     return field.type === "string" ? option : option.argParser(toNumber(field.type));
   });
 };

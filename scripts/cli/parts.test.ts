@@ -39,8 +39,16 @@ Deno.test("flags become the fields of a request; what is not given stays out of 
     "1e-4",
     "--method",
     "triplet",
+    "--parameters",
+    '{"restarts": 8}',
   );
-  const request = { dataset: "x", imageSize: 32, learningRate: 1e-4, method: "triplet" };
+  const request = {
+    dataset: "x",
+    imageSize: 32,
+    learningRate: 1e-4,
+    method: "triplet",
+    parameters: { restarts: 8 },
+  };
   expect(await Effect.runPromise(requestOf(RunRequest, { ...values, watch: true }))).toEqual(request);
 });
 
@@ -48,6 +56,7 @@ Deno.test("values that can't be are refused with the flag's name", async () => {
   expect(() => parse("--epochs", "two")).toThrow(CommanderError);
   expect(() => parse("--epochs", "1.5")).toThrow(/whole number/);
   expect(() => parse("--margin", "")).toThrow(/no number/);
+  expect(() => parse("--parameters", "[1]")).toThrow(/no JSON object/);
   expect(() => parse("--method", "magic")).toThrow(/Allowed choices/);
   const fail = (values: Record<string, unknown>) =>
     Effect.runPromise(Effect.flip(requestOf(RunRequest, values))).then(({ message }) => message);

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import type { StackError } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
+import { describeClusterers, listClusterers } from "./clusterers.ts";
 import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
 import { type CliError, exitCode } from "./error.ts";
 import { flagsOf } from "./flags.ts";
@@ -163,6 +164,16 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
           ),
       );
     });
+
+  program.command("clusterers")
+    .description("Clusterers that runs can ask for: version, live instances, parameters")
+    .option("--json", "print JSON")
+    .action((_options, command: Command) =>
+      run(
+        Effect.flatMap(listClusterers(target(command)), (all) =>
+          tell(command, all, all.length > 0 ? describeClusterers(all) : "there are no clusterers yet")),
+      )
+    );
 
   /** Watches to the end; prints how it ended. */
   const watch = (command: Command, id: string): Effect.Effect<number, CliError> =>

@@ -40,7 +40,10 @@ const unreadable = (file: string, cause: unknown) =>
 /** The settings in which the two differ, a line each. */
 const differences = (before: Settings, now: Settings): string[] =>
   Object.keys(SettingsSchema.shape).flatMap((name) => {
-    const [was, is] = [before, now].map((settings) => settings[name as keyof Settings] ?? "not given");
+    const [was, is] = [before, now].map((settings) => {
+      const value = settings[name as keyof Settings] ?? "not given";
+      return typeof value === "object" ? JSON.stringify(value) : value;
+    });
     return was === is ? [] : [`  ${name}: ${was} there, ${is} here`];
   });
 

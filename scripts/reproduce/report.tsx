@@ -148,7 +148,10 @@ const Page = ({ results, galleries }: { results: Results; galleries: readonly Ga
             label="Settings"
             cells={[
               ["setting", "value"],
-              ...Object.entries(settings).map(([name, value]) => [name, String(value)]),
+              ...Object.entries(settings).map(([name, value]) => [
+                name,
+                typeof value === "object" ? JSON.stringify(value) : String(value),
+              ]),
               ...methods.map(({ method, id }) => [`run of ${method}`, id]),
             ]}
           />

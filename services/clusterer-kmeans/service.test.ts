@@ -1,4 +1,5 @@
 import { decodeLabels, encodeFeatures, type Event } from "@subtaxa/contracts";
+import { KMeansParameters } from "@subtaxa/clustering";
 import { random } from "@subtaxa/random";
 import {
   clustersOf,
@@ -16,7 +17,7 @@ const dimension = 8;
 
 /** `tight`: one blob. `single`: one image. `absent`: none. `equal`: all the same. `pair`: two different rows. */
 const sizes = { tight: 60, single: 1, absent: 0, equal: 20, pair: 20 };
-const gsTrs = { plan, worker, sizes, request: { method: "gs-trs" } } as const;
+const gsTrs = { plan, parameters: KMeansParameters, worker, sizes, request: { method: "gs-trs" } } as const;
 
 const embed = (name: string, image: number): number[] => {
   const source = random(3, image);

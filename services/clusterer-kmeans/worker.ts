@@ -1,4 +1,7 @@
-import { kMeans } from "@subtaxa/clustering";
+import { kMeans, KMeansParameters } from "@subtaxa/clustering";
 import { serveClusterer } from "@subtaxa/relabelling";
 
-serveClusterer(() => (points, clusters, random) => kMeans(points, clusters, { random }));
+serveClusterer(
+  KMeansParameters,
+  (_spec, parameters) => (points, clusters, random) => kMeans(points, clusters, { ...parameters, random }),
+);

@@ -1,4 +1,5 @@
-import { type ClassState, decodeLabels } from "@subtaxa/contracts";
+import { type ClassState, decodeLabels, type Event } from "@subtaxa/contracts";
+import { KMeansParameters } from "@subtaxa/clustering";
 import { random } from "@subtaxa/random";
 import { clustersOf, extracted, only, validated, withFold } from "@subtaxa/relabelling/testing";
 import { expect } from "expect";
@@ -6,6 +7,7 @@ import { plan } from "./plan.ts";
 
 const fold = {
   plan,
+  parameters: KMeansParameters,
   worker: new URL("./worker.ts", import.meta.url),
   sizes: { views: 80, blob: 60, fine: 20 },
   request: { normalisation: "none" },
@@ -40,6 +42,26 @@ Deno.test("classes that are missed are adapted, and of those X-Means divides the
         .map((row) => `${labels.image[row]! % 2} ${labels.cluster[row]}`),
     );
     expect(groups.size).toBe(2);
+  }));
+
+Deno.test("a fold whose training images are not listed has those of the split; parameters are the clusterer's own", () =>
+  withFold(fold, async (fold) => {
+    const planned = only(await fold.handle(validated(fold, [0.5, 0.9, 0.3])), "adaptation.planned");
+    const cause = await extracted(fold, planned, embed);
+    const { images: _, ...former } = cause;
+    const relabelledBy = async (event: Event) => only(await fold.handle(event), "dataset.relabelled").state;
+    expect(await relabelledBy(former)).toEqual(await relabelledBy(cause));
+
+    const having = (parameters: Record<string, unknown>): Event => ({
+      ...cause,
+      spec: { ...cause.spec, parameters },
+    });
+    expect(await relabelledBy(having({ restarts: 4, maxIterations: 30 }))).toEqual(await relabelledBy(cause));
+    await expect(fold.handle(having({ restarts: 0, depth: 3 }))).rejects.toMatchObject({
+      reason: { _tag: "Unfit", clusterer: "xmeans" },
+      message: expect.stringMatching(/restarts.*depth|depth.*restarts/),
+      retryable: false,
+    });
   }));
 
 Deno.test("before the first epoch every class is whole, and needs no features", () =>

@@ -1,6 +1,9 @@
+import { KMeansParameters } from "@subtaxa/clustering";
 import { serveClusterer } from "@subtaxa/relabelling";
 import { xMeans } from "./xmeans.ts";
 
-serveClusterer((spec) => (points, allowedClusters, random) =>
-  xMeans(points, { ...spec, allowedClusters, random })
+serveClusterer(
+  KMeansParameters,
+  (spec, parameters) => (points, allowedClusters, random) =>
+    xMeans(points, { ...spec, ...parameters, allowedClusters, random }),
 );

@@ -28,12 +28,14 @@ const extractEmbeddings = (event: EventOf<"adaptation.planned">): Handling =>
     const worker = yield* Extractor;
     const { runId, spec, fold, epoch, state, classes } = event;
     const outputFile = yield* scratchFile;
+    const imagesFile = yield* scratchFile;
     yield* worker.call("embed", {
       ...(yield* runDataFiles(event)),
       checkpointFile: yield* optionalFile(state.checkpoint),
       pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
       classes,
       outputFile,
+      imagesFile,
     }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "extract", splitting: classes }) });
     const features = yield* blobs.putFile(outputFile, ownerOf(event));
     const extracted: Event = {
@@ -41,6 +43,8 @@ const extractEmbeddings = (event: EventOf<"adaptation.planned">): Handling =>
       type: "features.extracted",
       at: yield* timestamp,
       features,
+      // the same in every epoch, so it has no owner: it is stored once
+      images: yield* blobs.putFile(imagesFile),
     };
     return { events: [extracted] };
   }));

@@ -1,4 +1,4 @@
-import { decodeFeatures } from "@subtaxa/contracts";
+import { decodeFeatures, decodeImages } from "@subtaxa/contracts";
 import { encodeCheckpoint } from "@subtaxa/model";
 import { stripesOnDisk, untrainedCheckpoint } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
@@ -13,8 +13,16 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   const checkpointFile = join(folder, "checkpoint");
   await Deno.writeFile(checkpointFile, encodeCheckpoint(untrainedCheckpoint(input)));
   const outputFile = join(folder, "features");
+  const imagesFile = join(folder, "images");
   const embedded = (worker: TensorWorker<ExtractorWork>, classes: readonly string[]) =>
-    worker.call("embed", { ...input, checkpointFile, pretrainedFile: null, classes, outputFile }).pipe(
+    worker.call("embed", {
+      ...input,
+      checkpointFile,
+      pretrainedFile: null,
+      classes,
+      outputFile,
+      imagesFile,
+    }).pipe(
       Effect.flatMap(() => Effect.promise(() => Deno.readFile(outputFile))),
       Effect.map(decodeFeatures),
     );
@@ -25,6 +33,7 @@ Deno.test("the worker writes the embeddings of the training images of the classe
         Effect.forEach([["standing"], [], ["standing", "lying"]], (classes) => embedded(worker, classes)),
     ),
   ));
+  const trained = decodeImages(await Deno.readFile(imagesFile));
   await Deno.remove(folder, { recursive: true });
 
   // 70 % of 20 images of each class; those of "standing" have odd numbers.
@@ -34,6 +43,9 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   expect(new Set(some!.values).size).toBeGreaterThan(1000);
   expect(none).toEqual({ image: new Uint32Array(), values: new Float32Array(), dimension: 256 });
   expect(all!.image).toHaveLength(28);
+  expect(trained.image).toEqual(all!.image);
+  const standing = trained.class[trained.image.indexOf(some!.image[0]!)];
+  expect(trained.image.filter((_, i) => trained.class[i] === standing)).toEqual(some!.image);
   const row = all!.image.indexOf(some!.image[3]!);
   expect(all!.values[row * 256]).toBeCloseTo(some!.values[3 * 256]!, 4);
 });

@@ -1,4 +1,4 @@
-import { encodeFeatures } from "@subtaxa/contracts";
+import { encodeFeatures, encodeImages } from "@subtaxa/contracts";
 import {
   backboneFeatures,
   type BatchProgress,
@@ -20,6 +20,8 @@ export interface EmbedInput extends RunDataInput {
   readonly classes: readonly string[];
   /** Gets the `features` artifact. */
   readonly outputFile: string;
+  /** Gets the `images` artifact. */
+  readonly imagesFile: string;
 }
 
 export interface BackboneInput extends RunDataInput {
@@ -31,13 +33,15 @@ export interface BackboneInput extends RunDataInput {
 const loadData = runDataLoader();
 
 const operations = {
-  /** Writes the embeddings of the fold's training images of some classes, not augmented; no class, an empty table. */
+  /** Writes the fold's training images, and embeddings, not augmented, of those of some classes; no class, an empty table. */
   embed: async (input: EmbedInput, context: WorkContext<BatchProgress>): Promise<void> => {
-    const { spec, fold, checkpointFile, pretrainedFile, classes, outputFile } = input;
+    const { spec, fold, checkpointFile, pretrainedFile, classes, outputFile, imagesFile } = input;
     const { inputs, classOf, split } = await loadData(input);
     const checkpoint = checkpointFile === null
       ? firstCheckpoint(spec, fold, pretrainedFile)
       : readCheckpoint(checkpointFile, spec);
+    const trained = { image: split.train, class: Uint16Array.from(split.train, (index) => classOf[index]!) };
+    await Deno.writeFile(imagesFile, encodeImages(trained));
     const wanted = new Set(classes.map((name) => spec.classes.indexOf(name)));
     const image = split.train.filter((index) => wanted.has(classOf[index]!));
     const values = embed({ checkpoint, inputs, indices: image }, context);

@@ -4,11 +4,12 @@ import { Effect } from "effect";
 import { Api } from "./api/mod.ts";
 import { importDataset, importFilters } from "./handlers.ts";
 import { gatewayLayer } from "./layers.ts";
+import { watchClusterers } from "./watch_clusterers.ts";
 
 runService({
   name: "gateway",
   layer: gatewayLayer,
   consumers: [{ durable: "importer", filters: importFilters, handler: importDataset }],
-  background: [reconcileExhausted],
+  background: [reconcileExhausted, watchClusterers],
   http: Effect.map(Api, (api) => api.fetch),
 });

@@ -23,6 +23,7 @@ Deno.test(
     );
     expect(operations.map(({ name }) => name).sort()).toEqual([
       "delete /session",
+      "get /v1/clusterers",
       "get /v1/datasets",
       "get /v1/datasets/{name}",
       "get /v1/datasets/{name}/events",

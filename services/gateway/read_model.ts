@@ -15,7 +15,7 @@ import {
   type TerminalEvent,
 } from "@subtaxa/contracts";
 import { type DatasetError, readManifest } from "@subtaxa/dataset";
-import { project, type Projection, withProgress } from "@subtaxa/runs";
+import { type Awaited, awaited, project, type Projection, withAbsent, withProgress } from "@subtaxa/runs";
 import { Cache, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
 import {
   type DatasetLog,
@@ -47,6 +47,10 @@ export class ReadModel extends Context.Service<ReadModel, {
   /** Newest first. */
   readonly runs: Effect.Effect<readonly RunView[]>;
   run(id: string): Effect.Effect<RunEntry | undefined>;
+  /** The folds, of all runs that have not ended, whose next step is a clusterer's. */
+  readonly awaited: Effect.Effect<readonly Awaited[]>;
+  /** Which clusterers have no live instance, as far as is known: runs that wait for one of them say so. */
+  setAbsent(clusterers: ReadonlySet<string>): Effect.Effect<void>;
   /** By name. */
   readonly datasets: Effect.Effect<readonly DatasetView[], BusError | DatasetError>;
   dataset(
@@ -68,6 +72,7 @@ export class ReadModel extends Context.Service<ReadModel, {
       const blobs = yield* Blobs;
       const runs = new Map<string, Entry>();
       const datasets = new Map<string, DatasetLog>();
+      let absent: ReadonlySet<string> = new Set();
       const position = yield* SubscriptionRef.make(0);
 
       const fold = ({ seq, event }: Fact) => {
@@ -167,7 +172,8 @@ export class ReadModel extends Context.Service<ReadModel, {
                 }),
             ),
           );
-      const runView = ({ view, progress }: Entry): RunView => progress ? withProgress(view, progress) : view;
+      const runView = ({ view, progress }: Entry): RunView =>
+        withAbsent(progress ? withProgress(view, progress) : view, absent);
 
       return ReadModel.of({
         runs: Effect.sync(() => [...runs.values()].sort((a, b) => b.seq - a.seq).map(runView)),
@@ -176,6 +182,8 @@ export class ReadModel extends Context.Service<ReadModel, {
             const entry = runs.get(id);
             return entry && { ...entry, view: runView(entry) };
           }),
+        awaited: Effect.sync(() => [...runs.values()].flatMap(({ view }) => awaited(view))),
+        setAbsent: (clusterers) => Effect.sync(() => void (absent = clusterers)),
         datasets: Effect.suspend(() =>
           Effect.forEach([...datasets.values()].sort((a, b) => a.name < b.name ? -1 : 1), viewOf)
         ),

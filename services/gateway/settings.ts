@@ -1,5 +1,5 @@
 import { ServiceConfig } from "@subtaxa/service";
-import { Config, Context, Effect, Layer, Redacted } from "effect";
+import { Config, Context, Duration, Effect, Layer, Redacted } from "effect";
 import { realpath } from "node:fs/promises";
 import { isAbsolute, relative, resolve } from "node:path";
 import { GatewayError } from "./error.ts";
@@ -19,14 +19,19 @@ export class Settings extends Context.Service<Settings, {
   readonly dataRoots: readonly string[];
   /** Every call of the API must carry it, when set. */
   readonly token: string | null;
+  /** How long a run waits for a clusterer of which no instance is alive. */
+  readonly clustererTimeout: Duration.Duration;
 }>()("subtaxa/gateway/Settings") {
-  /** Reads `SUBTAXA_DATA_ROOTS`, `SUBTAXA_TOKEN`, `SUBTAXA_HOST`. */
+  /** Reads `SUBTAXA_DATA_ROOTS`, `SUBTAXA_TOKEN`, `SUBTAXA_HOST`, `SUBTAXA_CLUSTERER_TIMEOUT`. */
   static readonly layer = Layer.effect(
     Settings,
     Effect.gen(function* () {
       const { host } = yield* ServiceConfig;
-      const { roots, token } = yield* Config.all({
+      const { roots, token, clustererTimeout } = yield* Config.all({
         roots: Config.String("SUBTAXA_DATA_ROOTS").pipe(Config.withDefault(".:../shared")),
+        clustererTimeout: Config.Duration("SUBTAXA_CLUSTERER_TIMEOUT").pipe(
+          Config.withDefault(Duration.minutes(10)),
+        ),
         token: Config.Redacted("SUBTAXA_TOKEN").pipe(Config.withDefault(Redacted.make(""))),
       });
       const secret = Redacted.value(token).trim();
@@ -44,7 +49,11 @@ export class Settings extends Context.Service<Settings, {
             .map((root) => realpath(resolve(root)).then((path) => [path], () => [])),
         )
       );
-      return Settings.of({ dataRoots: dataRoots.flat(), token: secret === "" ? null : secret });
+      return Settings.of({
+        dataRoots: dataRoots.flat(),
+        token: secret === "" ? null : secret,
+        clustererTimeout,
+      });
     }),
   );
 }

@@ -7,12 +7,12 @@ import {
   RunSpec,
   specOf,
   subjects,
-  usesClustering,
 } from "@subtaxa/contracts";
 import type { DatasetError } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { checkClusterer } from "./clusterers.ts";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
 import type { Settings } from "./settings.ts";
@@ -41,20 +41,6 @@ const newRunId = (at: Date): string => {
   const random = crypto.getRandomValues(new Uint8Array(8));
   return `${time}-${Array.from(random, (byte) => (byte % 36).toString(36)).join("")}`;
 };
-
-/** Events for a clusterer that nobody serves would wait for ever, and the run with them. */
-const checkClusterer = ({ method, clusterer }: RunSpec) =>
-  Effect.gen(function* () {
-    if (!usesClustering(method)) return;
-    const known = yield* (yield* Bus).routes("epoch.validated");
-    if (known.includes(clusterer)) return;
-    return yield* fieldProblem(
-      "unknown-clusterer",
-      "clusterer",
-      `no clusterer named '${clusterer}' is known here; ` +
-        (known.length === 0 ? "there is none: start one first" : `there are: ${known.join(", ")}`),
-    );
-  });
 
 const pinnedSpec = (
   request: RunRequest,

@@ -11,11 +11,12 @@ import sharp from "sharp";
 import { Api } from "./api/mod.ts";
 import { importDataset, importFilters } from "./handlers.ts";
 import { gatewayLayer } from "./layers.ts";
+import type { ReadModel } from "./read_model.ts";
 import type { Settings } from "./settings.ts";
 
 export const natsServer = natsServerPath(subtaxaHome(), currentPlatform()!);
 
-type BusServices = Bus | Blobs | Connection | KeyValue | Settings;
+type BusServices = Bus | Blobs | Connection | KeyValue | ReadModel | Settings;
 
 export interface Gateway {
   /** `http://127.0.0.1:<port>` */

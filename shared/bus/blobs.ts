@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { Connection } from "./connection.ts";
 import { attempt, BusError } from "./error.ts";
 
-const BUCKET = "subtaxa-blobs";
+export const BUCKET = "subtaxa-blobs";
 
 /** SHA-256 of a file, read as a stream. */
 const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number }> => {

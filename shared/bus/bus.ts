@@ -1,5 +1,5 @@
 import { type Consumer, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
-import { headers } from "@nats-io/nats-core";
+import { headers, NoRespondersError } from "@nats-io/nats-core";
 import { Event, type EventType, messageId, RunRequest, subjectOf } from "@subtaxa/contracts";
 import { Context, Effect, Layer, Schedule, Stream } from "effect";
 import type { z } from "zod";
@@ -14,6 +14,15 @@ export interface Fact {
 }
 
 const text = new TextDecoder();
+
+/** The JSON value; undefined where it is none. */
+const jsonIn = (data: Uint8Array): unknown => {
+  try {
+    return JSON.parse(text.decode(data));
+  } catch {
+    return undefined;
+  }
+};
 
 /** Parses a message's JSON as an event of this contract's version. Throws what zod or JSON throw. */
 export const parseEvent = (data: Uint8Array): Event => Event.parse(JSON.parse(text.decode(data)));
@@ -45,6 +54,10 @@ export class Bus extends Context.Service<Bus, {
   progress(subject: string, value: unknown): Effect.Effect<void>;
   /** What others send as progress; what does not fit the schema is left out. */
   listen<A>(subject: string, schema: z.ZodType<A>): Stream.Stream<A>;
+  /** What everyone says who is asked on this subject, within two seconds; what does not fit the schema is left out. */
+  ask<A>(subject: string, schema: z.ZodType<A>): Effect.Effect<readonly A[], BusError>;
+  /** Answers whoever asks on this subject. Runs until interrupted. */
+  answer(subject: string, value: unknown): Effect.Effect<never>;
   /** Succeeds when the server answers. */
   readonly ping: Effect.Effect<void, BusError>;
 }>()("subtaxa/bus/Bus") {
@@ -175,6 +188,30 @@ export class Bus extends Context.Service<Bus, {
           );
         }));
 
+      const ask: Bus["Service"]["ask"] = (subject, schema) =>
+        attempt(`ask on ${subject}`, async () => {
+          const answers = await nc.requestMany(subject, "", {
+            strategy: "stall",
+            stall: 500,
+            maxWait: 2_000,
+          });
+          const parsed = (await Array.fromAsync(answers)).map(({ data }) => schema.safeParse(jsonIn(data)));
+          return parsed.flatMap(({ success, data }) => success ? [data] : []);
+        }).pipe(
+          // nobody listens
+          Effect.catchIf(({ cause }) => cause instanceof NoRespondersError, () => Effect.succeed([])),
+        );
+
+      const answer: Bus["Service"]["answer"] = (subject, value) =>
+        Effect.acquireRelease(
+          Effect.sync(() =>
+            nc.subscribe(subject, {
+              callback: (_error, message) => void message.respond(JSON.stringify(value)),
+            })
+          ),
+          (subscription) => Effect.sync(() => subscription.unsubscribe()),
+        ).pipe(Effect.andThen(Effect.never), Effect.scoped);
+
       const ping = attempt("reach NATS", () => nc.rtt()).pipe(
         Effect.timeoutOrElse({
           duration: "2 seconds",
@@ -183,7 +220,7 @@ export class Bus extends Context.Service<Bus, {
         Effect.asVoid,
       );
 
-      return Bus.of({ publish, facts, history, newest, routes, progress, listen, ping });
+      return Bus.of({ publish, facts, history, newest, routes, progress, listen, ask, answer, ping });
     }),
   );
 }

@@ -36,7 +36,7 @@ export interface KMeansResult {
   readonly converged: boolean;
 }
 
-const DEFAULT_RESTARTS = 4;
+export const DEFAULT_RESTARTS = 4;
 export const DEFAULT_MAX_ITERATIONS = 30;
 /** Principal axes along which the search begins: what the kernels take in one step. */
 const AXES = 16;

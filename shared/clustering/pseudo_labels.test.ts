@@ -48,8 +48,7 @@ const input: PseudoLabelInput = {
   fold: 0,
   epoch: 1,
   classes,
-  train,
-  classOf,
+  images: { image: train, class: Uint16Array.from(train, (image) => classOf[image]!) },
   features: features(),
   previous: null,
 };

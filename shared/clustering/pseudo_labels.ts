@@ -1,4 +1,4 @@
-import type { ClassState, Features, Labels, RunSpec, Subclass } from "@subtaxa/contracts";
+import type { ClassState, Features, Images, Labels, RunSpec, Subclass } from "@subtaxa/contracts";
 import { normalisedMutualInformation } from "@subtaxa/metrics";
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
@@ -14,9 +14,8 @@ export interface PseudoLabelInput {
   readonly epoch: number;
   /** Algorithm 1's state per class, after the adaptation. */
   readonly classes: readonly ClassState[];
-  /** Indices of the training images, and the class of every image of the dataset. */
-  readonly train: Uint32Array;
-  readonly classOf: ArrayLike<number>;
+  /** The training images. */
+  readonly images: Images;
   /** Embeddings of at least the training images of classes with more than one allowed cluster. */
   readonly features: Features;
   /** Pseudo-labels in force; null while every class is whole. */
@@ -41,13 +40,14 @@ export const generatePseudoLabels = (
   onClass: (done: number) => void = () => undefined,
 ): Result.Result<PseudoLabels, ClusteringError> =>
   Result.gen(function* () {
-    const { spec, classes, train, classOf, features, previous } = input;
+    const { spec, classes, features, previous } = input;
+    const { image: train, class: classOf } = input.images;
     const rowOf = new Map(Array.from(features.image, (image, row) => [image, row]));
     const formerId = new Map(
       previous ? Array.from(previous.image, (image, i) => [image, previous.cluster[i]!]) : [],
     );
     const members = classes.map((): number[] => []);
-    train.forEach((image, position) => members[classOf[image]!]!.push(position));
+    classOf.forEach((index, position) => members[index]!.push(position));
 
     const cluster = new Uint16Array(train.length);
     const distance = new Float32Array(train.length);
@@ -108,11 +108,11 @@ export const generatePseudoLabels = (
 
     const width = Math.max(...highestIds) + 1;
     const key = (id: (image: number, position: number) => number) =>
-      Array.from(train, (image, position) => classOf[image]! * width + id(image, position));
+      Array.from(train, (image, position) => classOf[position]! * width + id(image, position));
     return {
       labels: {
         image: train,
-        class: Uint16Array.from(train, (image) => classOf[image]!),
+        class: classOf,
         cluster,
         distance,
         subclasses,

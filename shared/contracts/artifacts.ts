@@ -30,6 +30,12 @@ export class ArtifactError extends Data.TaggedError("ArtifactError")<{
   readonly retryable = false;
 }
 
+/** Images with the index of their class, in the manifest's order. */
+export interface Images {
+  readonly image: Uint32Array;
+  readonly class: Uint16Array;
+}
+
 /** Embeddings: row i of `values` (N × `dimension`, row-major) belongs to image `image[i]`. */
 export interface Features {
   readonly image: Uint32Array;
@@ -150,6 +156,14 @@ const decode = (artifact: string, bytes: Uint8Array) => {
       return { values: out, width };
     },
   };
+};
+
+export const encodeImages = (images: Images): Uint8Array =>
+  encode("images", { image: images.image, class: images.class });
+
+export const decodeImages = (bytes: Uint8Array): Images => {
+  const table = decode("images", bytes);
+  return { image: table.uint32("image"), class: table.uint16("class") };
 };
 
 export const encodeFeatures = (features: Features): Uint8Array =>

@@ -2,6 +2,7 @@
 export * from "./api.ts";
 export * from "./artifacts.ts";
 export * from "./blob.ts";
+export * from "./clusterer.ts";
 export * from "./dataset.ts";
 export * from "./events.ts";
 export * from "./failure.ts";

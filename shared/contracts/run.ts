@@ -44,8 +44,8 @@ export const frozenStages = (backbone: Backbone, freeze: Freeze): readonly strin
 };
 
 /** Routes that no clusterer may take as its name, because they name the next step of a run (see `routeOf`). */
-const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
-const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
+export const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
+export const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
 
 /** Side of the images in pixels. */
 const ImageSize = z.number().int().min(16).max(512).multipleOf(8);
@@ -110,6 +110,9 @@ export const RunRequest = z.strictObject({
   fixedClusters: z.number().int().min(1).max(32).default(3).describe("sub-classes of every class in gs-trs"),
   clusterer: ClustererName.optional().describe(
     "who divides the classes (kmeans for gs-trs, otherwise xmeans)",
+  ),
+  parameters: z.record(z.string(), z.unknown()).default({}).describe(
+    "settings of the clusterer's own, as its schema at /v1/clusterers says",
   ),
   patience: z.number().int().min(1).max(10_000).default(10)
     .describe(

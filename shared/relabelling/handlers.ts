@@ -3,6 +3,8 @@ import { type ClassState, type Event, type EventOf, type Failure, following } fr
 import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
+import type { z } from "zod";
+import { checkParameters } from "./parameters.ts";
 import type { ClustererWork } from "./worker.ts";
 
 /** The thread that divides classes: a large class takes longer than a probe waits. */
@@ -49,7 +51,7 @@ const relabel = (event: EventOf<"features.extracted">): Handling =>
   Effect.scoped(Effect.gen(function* () {
     const blobs = yield* Blobs;
     const worker = yield* Clusterer;
-    const { runId, spec, fold, epoch, state, features } = event;
+    const { runId, spec, fold, epoch, state, features, images } = event;
     const outputFile = yield* scratchFile;
     const step = { runId, fold, epoch, step: "cluster", splitting: splitting(state.classes) } as const;
     const { classes, changes, agreement } = yield* worker.call("relabel", {
@@ -57,7 +59,9 @@ const relabel = (event: EventOf<"features.extracted">): Handling =>
       fold,
       epoch,
       classes: state.classes,
-      manifestFile: yield* blobs.file(spec.manifest),
+      images: images
+        ? { imagesFile: yield* blobs.file(images) }
+        : { manifestFile: yield* blobs.file(spec.manifest) },
       featuresFile: yield* blobs.file(features),
       labelsFile: yield* optionalFile(state.labels),
       outputFile,
@@ -74,7 +78,7 @@ const relabel = (event: EventOf<"features.extracted">): Handling =>
     return { events: [relabelled], obsolete: [features] };
   }));
 
-export const clusterBy = (plan: Plan) => (event: Event): Handling => {
+const handle = (plan: Plan, event: Event): Handling => {
   switch (event.type) {
     case "run.requested":
     case "backbone.extracted":
@@ -86,3 +90,11 @@ export const clusterBy = (plan: Plan) => (event: Event): Handling => {
       return unexpected(event);
   }
 };
+
+export const clusterBy = (plan: Plan, parameters: z.ZodObject) => (event: Event): Handling =>
+  "spec" in event
+    ? Effect.andThen(
+      checkParameters(parameters, event.spec.clusterer, event.spec.parameters),
+      handle(plan, event),
+    )
+    : unexpected(event);

@@ -5,6 +5,7 @@ import {
   type ClassState,
   CONTRACT_VERSION,
   encodeFeatures,
+  encodeImages,
   type Event,
   type EventOf,
   type Failure,
@@ -13,10 +14,12 @@ import {
   RunRequest,
   specOf,
 } from "@subtaxa/contracts";
+import { split } from "@subtaxa/dataset";
 import { metricsOf } from "@subtaxa/metrics";
 import { Effect, Layer } from "effect";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { z } from "zod";
 import { clusterBy, Clusterer, type Plan } from "./handlers.ts";
 
 /** The common part of every event of a fold that is given to a handler. */
@@ -44,6 +47,8 @@ const silentBus = Bus.of({
   listen: () => {
     throw new Error("clusterers don't do this");
   },
+  ask: () => unused,
+  answer: () => unused,
   progress: () => Effect.void,
   ping: Effect.void,
 });
@@ -71,8 +76,9 @@ const fileBlobs = (folder: string) => {
 
 /** Runs `use` on a fold of a data set with `sizes` images per class, in a folder that is removed. */
 export const withFold = async (
-  { plan, worker, sizes, request = {} }: {
+  { plan, parameters, worker, sizes, request = {} }: {
     readonly plan: Plan;
+    readonly parameters: z.ZodObject;
     readonly worker: URL;
     readonly sizes: Readonly<Record<string, number>>;
     readonly request?: Partial<RunRequest>;
@@ -116,7 +122,7 @@ export const withFold = async (
         classOf,
         put: (bytes) => Effect.runPromise(blobs.put(bytes)),
         read: (wanted) => Effect.runPromise(blobs.get(wanted) as Effect.Effect<Uint8Array, Failure>),
-        handle: (event) => Effect.runPromise(Effect.provide(clusterBy(plan)(event), services)),
+        handle: (event) => Effect.runPromise(Effect.provide(clusterBy(plan, parameters)(event), services)),
       })
     );
   });
@@ -155,7 +161,12 @@ export const extracted = async (
     values: Float32Array.from(rows.flat()),
     dimension: rows[0]?.length ?? 1,
   }));
-  return { ...head, type: "features.extracted", state, features };
+  const { seed, folds } = head.spec;
+  const train = split(classOf, { seed, folds, fold: head.fold }).train;
+  const images = await put(
+    encodeImages({ image: train, class: Uint16Array.from(train, (index) => classOf[index]!) }),
+  );
+  return { ...head, type: "features.extracted", state, features, images };
 };
 
 /** An `epoch.validated` with these false negatives; the rest of it plays no part here. */

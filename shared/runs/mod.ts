@@ -2,6 +2,14 @@
 export * from "./csv.ts";
 export { RunLogError } from "./error.ts";
 export * from "./log.ts";
-export { project, projectAll, type Projection, withProgress } from "./project.ts";
+export {
+  type Awaited,
+  awaited,
+  project,
+  projectAll,
+  type Projection,
+  withAbsent,
+  withProgress,
+} from "./project.ts";
 export * from "./results.ts";
 export * from "./synthetic.ts";

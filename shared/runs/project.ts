@@ -4,6 +4,7 @@ import {
   type EventOf,
   type FoldEvent,
   isFoldEvent,
+  routeOf,
   type RunProgress,
   type RunView,
   type TerminalEvent,
@@ -23,6 +24,9 @@ interface FoldMemory {
   readonly epochs: number;
   readonly ended: boolean;
   readonly completed: boolean;
+  /** The clusterer that acts next, if one does, and since when it could. */
+  readonly clusterer?: string;
+  readonly since: string;
 }
 
 const memory = Symbol("subtaxa/runs/memory");
@@ -113,6 +117,8 @@ const foldAfter = (event: FoldEvent, fold: FoldMemory | undefined): FoldMemory =
   epochs: event.type === "epoch.validated" ? event.epoch : fold?.epochs ?? 0,
   ended: fold?.ended === true || event.type === "epoch.validated" && event.converged !== null,
   completed: event.type === "fold.completed",
+  since: event.at,
+  ...(routeOf(event) === event.spec.clusterer && { clusterer: event.spec.clusterer }),
   ...(event.type === "epoch.trained" && { trained: event }),
 });
 
@@ -189,4 +195,29 @@ export const withProgress = (view: Projection, progress: RunProgress): Projectio
     epoch: Math.max(view.epoch, progress.epoch),
     step: ofFold(view, progress.fold, stepDuring(progress)),
   };
+};
+
+/** A fold whose next step is a clusterer's. */
+export interface Awaited {
+  readonly runId: string;
+  readonly fold: number;
+  readonly clusterer: string;
+  /** When the fact was published that the clusterer acts on. */
+  readonly since: string;
+}
+
+/** The folds of a run that has not ended whose next step is a clusterer's. */
+export const awaited = (view: Projection): Awaited[] =>
+  view.finishedAt !== undefined
+    ? []
+    : Object.entries(view[memory].folds).flatMap(([fold, { clusterer, since }]) =>
+      clusterer === undefined ? [] : [{ runId: view.id, fold: Number(fold), clusterer, since }]
+    );
+
+/** The view where nobody serves some clusterers: a run that waits for one of them says so. */
+export const withAbsent = (view: Projection, absent: ReadonlySet<string>): Projection => {
+  const waiting = awaited(view).find(({ clusterer }) => absent.has(clusterer));
+  if (!waiting) return view;
+  const step = `waiting for the clusterer '${waiting.clusterer}': no instance is alive`;
+  return { ...view, step: ofFold(view, waiting.fold, step) };
 };

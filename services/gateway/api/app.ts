@@ -10,6 +10,7 @@ import { DatasetProgress, RunProgress } from "@subtaxa/contracts";
 import { DatasetEventView, RunEventView } from "../event_view.ts";
 import { Settings } from "../settings.ts";
 import { guard, sameSite, sessionRoutes } from "./auth.ts";
+import { clustererRoutes } from "./clusterers.ts";
 import { datasetRoutes } from "./datasets.ts";
 import { fileRoutes } from "./files.ts";
 import { ofBusError, problem, ProblemError, problemResponse } from "../problem.ts";
@@ -102,7 +103,9 @@ const makeApp = (run: Run, token: string | null, files: Awaited<Effect.Success<t
     return answer(c, error);
   });
 
-  for (const part of [datasetRoutes(run), runRoutes(run), resultRoutes(run)]) app.route("/", part);
+  for (const part of [clustererRoutes(run), datasetRoutes(run), runRoutes(run), resultRoutes(run)]) {
+    app.route("/", part);
+  }
   app.route("/", sessionRoutes(token));
   app.route("/", files);
   app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });

@@ -1,0 +1,73 @@
+import { Parser } from "@asyncapi/parser";
+import { ClustererAnnouncement, encodeLabels, Event } from "@subtaxa/contracts";
+import { Ajv2020 } from "ajv/2020";
+import { expect } from "expect";
+import { join, relative } from "node:path";
+import { z } from "zod";
+import { asyncApi, folder, generated } from "./mod.ts";
+
+const filesBelow = (path: string): string[] =>
+  [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(join(path, name)) : [relative(folder, join(path, name))]
+  );
+
+Deno.test("what is committed is what the code says; otherwise: deno task contract", async () => {
+  expect(filesBelow(folder).sort()).toEqual([...generated().keys()].sort());
+  for (const [path, text] of generated()) {
+    expect([path, await Deno.readTextFile(join(folder, path))]).toEqual([path, text]);
+  }
+});
+
+Deno.test({
+  name: "the AsyncAPI document is valid, and every operation's channel carries its message",
+  sanitizeOps: false, // the parser's own caches
+  sanitizeResources: false,
+  fn: async () => {
+    const { document, diagnostics } = await new Parser().parse(JSON.stringify(asyncApi()));
+    expect(diagnostics.filter(({ severity }) => severity === 0)).toEqual([]);
+    expect(document!.version()).toBe("3.0.0");
+    const received = document!.operations().filterByReceive().map((operation) => operation.id());
+    expect(received).toContain("clustererTakesFeaturesExtracted");
+    for (const operation of document!.operations()) {
+      expect(operation.channels().all()).toHaveLength(1);
+      expect(operation.messages().all().length).toBe(1);
+    }
+    expect(document!.allMessages().all().length).toBeGreaterThanOrEqual(Event.options.length);
+  },
+});
+
+Deno.test("the JSON Schemas take what the code takes, and refuse what it refuses", () => {
+  const read = (path: string) => JSON.parse(generated().get(path)!);
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  const fits = ajv.compile(read("events/run.failed.schema.json"));
+  const failed = {
+    type: "run.failed",
+    v: 1,
+    at: "2026-01-01T00:00:00.000Z",
+    runId: "r",
+    error: { tag: "A/B", message: "m" },
+  };
+  expect([fits(failed), Event.safeParse(failed).success]).toEqual([true, true]);
+  const wrong = { ...failed, v: 2 };
+  expect([fits(wrong), Event.safeParse(wrong).success]).toEqual([false, false]);
+  const announcement = {
+    ...{ v: 1, name: "x", version: "1", instance: "i", description: "d" },
+    parameters: z.toJSONSchema(z.strictObject({ depth: z.number().default(1) }), { io: "input" }),
+  };
+  const announces = ajv.compile(read("discovery/clusterer.schema.json"));
+  expect([announces(announcement), ClustererAnnouncement.safeParse(announcement).success]).toEqual([
+    true,
+    true,
+  ]);
+  const labels = read("artifacts/labels.metadata.schema.json");
+  const bytes = encodeLabels({
+    image: Uint32Array.of(1),
+    class: Uint16Array.of(0),
+    cluster: Uint16Array.of(0),
+    distance: Float32Array.of(0),
+    subclasses: [{ class: 0, id: 0, from: 0 }],
+    highestIds: [0],
+  });
+  const metadata = /\{"artifact".*?\]\}/.exec(new TextDecoder("latin1").decode(bytes))![0];
+  expect(ajv.compile(labels)(JSON.parse(metadata))).toBe(true);
+});

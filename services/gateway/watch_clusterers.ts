@@ -1,0 +1,76 @@
+import { Bus, KeyValue } from "@subtaxa/bus";
+import { CONTRACT_VERSION, describeFailure, type Failure } from "@subtaxa/contracts";
+import { Clock, Data, Duration, Effect } from "effect";
+import { aliveClusterers } from "./clusterers.ts";
+import { ReadModel } from "./read_model.ts";
+import { Settings } from "./settings.ts";
+
+/** A run waited in vain for its clusterer. */
+export class ClustererError extends Data.TaggedError("ClustererError")<{
+  readonly reason: { readonly _tag: "NoInstance"; readonly clusterer: string };
+  readonly message: string;
+}> implements Failure {
+  readonly retryable = false;
+}
+
+const noInstance = (clusterer: string, waited: Duration.Duration): ClustererError =>
+  new ClustererError({
+    reason: { _tag: "NoInstance", clusterer },
+    message: `no instance of the clusterer '${clusterer}' has been alive for ${Duration.format(waited)}: ` +
+      "start one, and the run again; SUBTAXA_CLUSTERER_TIMEOUT sets how long runs wait",
+  });
+
+const noteOf = (clusterer: string) => `absent.${clusterer}`;
+
+/**
+ * Looks once whether the clusterers that runs wait for are alive. Since when one has been absent stands in the bucket, so that
+ * a gateway that is started anew, or another one, goes on counting.
+ */
+const look = Effect.gen(function* () {
+  const model = yield* ReadModel;
+  const kv = yield* KeyValue;
+  const bus = yield* Bus;
+  const { clustererTimeout } = yield* Settings;
+  const awaited = yield* model.awaited;
+  const names = new Set(awaited.map(({ clusterer }) => clusterer));
+  if (names.size === 0) return yield* model.setAbsent(names);
+
+  const alive = yield* aliveClusterers;
+  const now = yield* Clock.currentTimeMillis;
+  const since = new Map<string, number>();
+  for (const name of names) {
+    if (!alive.has(name)) {
+      since.set(name, Date.parse(yield* kv.claim(noteOf(name), new Date(now).toISOString())));
+    } else if ((yield* kv.get(noteOf(name))) !== null) {
+      yield* kv.remove(noteOf(name));
+    }
+  }
+  yield* model.setAbsent(new Set(since.keys()));
+  for (const { runId, clusterer, since: asked } of awaited) {
+    const absent = since.get(clusterer);
+    if (
+      absent === undefined || now - Math.max(absent, Date.parse(asked)) < Duration.toMillis(clustererTimeout)
+    ) continue;
+    yield* bus.publish({
+      type: "run.failed",
+      v: CONTRACT_VERSION,
+      at: new Date(now).toISOString(),
+      runId,
+      error: describeFailure(noInstance(clusterer, clustererTimeout)),
+    });
+  }
+});
+
+/** Ends runs whose clusterer stays away for `SUBTAXA_CLUSTERER_TIMEOUT`, and lets the others say that they wait. */
+export const watchClusterers: Effect.Effect<never, never, Bus | KeyValue | ReadModel | Settings> = Effect
+  .flatMap(
+    Settings,
+    ({ clustererTimeout }) =>
+      look.pipe(
+        Effect.catch((error) => Effect.logWarning(`could not look after the clusterers: ${error.message}`)),
+        Effect.andThen(
+          Effect.sleep(Duration.min(Duration.seconds(5), Duration.divideUnsafe(clustererTimeout, 4))),
+        ),
+        Effect.forever,
+      ),
+  );
