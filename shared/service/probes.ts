@@ -2,11 +2,11 @@ import { Effect, Metric } from "effect";
 import { PrometheusMetrics } from "effect/observability";
 import type { Settled } from "@subtaxa/bus";
 
-const messages = Metric.counter("messages_total", {
+const messages = Metric.counter("subtaxa_messages_total", {
   description: "Messages settled, by event type and outcome",
   incremental: true,
 });
-const handling = Metric.histogram("handling_seconds", {
+const handling = Metric.histogram("subtaxa_handling_seconds", {
   description: "Time from taking a message to settling it",
   boundaries: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
 });
@@ -42,7 +42,7 @@ export const probe = (
         }),
       );
     case "/metrics":
-      return PrometheusMetrics.format({ prefix: "subtaxa" }).pipe(Effect.map((body) => plain(body)));
+      return PrometheusMetrics.format().pipe(Effect.map((body) => plain(body)));
     default:
       return null;
   }

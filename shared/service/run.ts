@@ -11,6 +11,7 @@ import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
 import { countSettled, probe } from "./probes.ts";
+import { telemetry } from "./telemetry.ts";
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
 type Basics = Bus | Blobs | Connection;
@@ -139,6 +140,7 @@ export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>):
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("the service ends", cause)
     ),
     Effect.annotateLogs({ service: options.name }),
+    Effect.provide(telemetry(options.name)),
     Effect.provide(Logger.layer([Logger.consoleJson])),
   );
   const fiber = Effect.runFork(main);
