@@ -5,12 +5,14 @@ import {
   consume,
   type ConsumeOptions,
   type Handler,
+  lagOfConsumer,
   type Settled,
 } from "@subtaxa/bus";
 import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
-import { countSettled, probe } from "./probes.ts";
+import { countSettled, measureLag, measureWork, refreshed } from "./metrics.ts";
+import { probe } from "./probes.ts";
 import { telemetry } from "./telemetry.ts";
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
@@ -106,10 +108,18 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
       const consumers = options.consumers.map(({ handler, ...consumer }) =>
         consume({
           ...consumer,
-          onSettled: (settled) => Effect.all([logSettled(settled), countSettled(settled)], { discard: true }),
-        }, handler)
+          onSettled: (settled) =>
+            Effect.all([logSettled(settled), countSettled(consumer.durable, settled)], { discard: true }),
+        }, (event) => handler(event).pipe(measureWork(consumer.durable, event)))
       );
-      return yield* Effect.all([Effect.never, ...consumers, ...(options.background ?? [])], {
+      const lag = refreshed(
+        Effect.forEach(
+          options.consumers,
+          ({ durable }) => Effect.flatMap(lagOfConsumer(durable), measureLag),
+          { discard: true },
+        ),
+      );
+      return yield* Effect.all([Effect.never, lag, ...consumers, ...(options.background ?? [])], {
         concurrency: "unbounded",
         discard: true,
       });

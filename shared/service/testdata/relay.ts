@@ -1,5 +1,5 @@
 // Two services for the tests of tracing, chosen by RELAY: "trainer" → "evaluator" → "trainer", each a step of the loop
-// without tensors. The evaluator fails at its first delivery.
+// without tensors. The evaluator fails at its first delivery; the trainer goes on training the run "held".
 import { Blobs } from "@subtaxa/bus";
 import { type Event, following, isFoldEvent, subjects } from "@subtaxa/contracts";
 import { Effect, Layer } from "effect";
@@ -13,6 +13,7 @@ const train = (event: Event) =>
     yield* blobs.file(yield* blobs.put(new Uint8Array(1000)));
     const report = yield* progressOf({ runId: event.runId, fold: event.fold, epoch: 1, step: "train" });
     report({ done: 1, total: 2, loss: 0.5, imagesPerSecond: 250 });
+    if (event.runId === "held") yield* Effect.sleep("10 minutes");
     const trained: Event = {
       ...following(event),
       type: "epoch.trained",
