@@ -1,4 +1,4 @@
-import type { Lag, Settled } from "@subtaxa/bus";
+import { type Connection, type Lag, lagOfConsumer, type Settled } from "@subtaxa/bus";
 import type { Event, Failure, RunProgress } from "@subtaxa/contracts";
 import { Clock, Effect, Metric } from "effect";
 
@@ -99,4 +99,12 @@ export const refreshed = <R>(measure: Effect.Effect<void, Failure, R>): Effect.E
     Effect.catch((error) => Effect.logDebug(`could not measure: ${error.message}`)),
     Effect.andThen(Effect.sleep("2 seconds")),
     Effect.forever,
+  );
+
+/** Keeps showing the lag of a service's consumers. */
+export const measureLags = (durables: readonly string[]): Effect.Effect<never, never, Connection> =>
+  refreshed(
+    Effect.forEach(durables, (durable) => Effect.flatMap(lagOfConsumer(durable), measureLag), {
+      discard: true,
+    }),
   );

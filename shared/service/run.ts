@@ -5,13 +5,12 @@ import {
   consume,
   type ConsumeOptions,
   type Handler,
-  lagOfConsumer,
   type Settled,
 } from "@subtaxa/bus";
 import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
-import { countSettled, measureLag, measureWork, refreshed } from "./metrics.ts";
+import { countSettled, measureLags, measureWork } from "./metrics.ts";
 import { probe } from "./probes.ts";
 import { telemetry } from "./telemetry.ts";
 
@@ -112,13 +111,7 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
             Effect.all([logSettled(settled), countSettled(consumer.durable, settled)], { discard: true }),
         }, (event) => handler(event).pipe(measureWork(consumer.durable, event)))
       );
-      const lag = refreshed(
-        Effect.forEach(
-          options.consumers,
-          ({ durable }) => Effect.flatMap(lagOfConsumer(durable), measureLag),
-          { discard: true },
-        ),
-      );
+      const lag = measureLags(options.consumers.map(({ durable }) => durable));
       return yield* Effect.all([Effect.never, lag, ...consumers, ...(options.background ?? [])], {
         concurrency: "unbounded",
         discard: true,
