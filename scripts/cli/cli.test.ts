@@ -322,10 +322,13 @@ Deno.test("lists, cancel and report answer in words and as JSON", () =>
     await Deno.remove(folder, { recursive: true });
   }));
 
-Deno.test("where nothing runs, ps and down say so", async () => {
+Deno.test("where nothing runs, ps, down and top say so", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-cli-" });
   const env = { SUBTAXA_DATA: folder };
   expect(await subtaxa(["ps", "--json"], env)).toEqual({ code: 0, stdout: "[]\n", stderr: "" });
   expect(await subtaxa(["down"], env)).toEqual({ code: 0, stdout: "nothing is running\n", stderr: "" });
+  const top = await subtaxa(["top", "--once"], env);
+  expect(top.code).toBe(1);
+  expect(top.stderr).toBe(`error: nothing is running on ${folder}: start it with "subtaxa up"\n`);
   await Deno.remove(folder, { recursive: true });
 });

@@ -8,6 +8,7 @@ import { type Job, makeProgram } from "./program.ts";
 export { ask, request, serverEvents, type Target, untilOver } from "./api.ts";
 export { datasetView, describeDataset, importFolder, listDatasets, nameFrom } from "./datasets.ts";
 export { CliError, exitCode, failedError } from "./error.ts";
+export { type Family, figuresOf, parseFigures } from "./figures.ts";
 export { flagsOf, requestOf } from "./flags.ts";
 export { dataFolder } from "./machine.ts";
 export { saveReport, startRun } from "./runs.ts";

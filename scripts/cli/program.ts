@@ -9,8 +9,9 @@ import { describeClusterers, listClusterers } from "./clusterers.ts";
 import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
 import { type CliError, exitCode } from "./error.ts";
 import { flagsOf } from "./flags.ts";
-import { down, processes, processTable, up } from "./machine.ts";
+import { dataFolder, down, processes, processTable, up } from "./machine.ts";
 import { cancelRun, listRuns, openFile, runTable, saveReport, startRun } from "./runs.ts";
+import { describeTop, look, showTop } from "./top.ts";
 import { describeRun, watchRun } from "./watch.ts";
 
 /** What a command line asks for: ends with an exit code. */
@@ -49,7 +50,7 @@ const address = (text: string): string => {
 };
 
 /** Commands that don't ask the gateway. */
-const local = new Set(["up", "down", "ps", "doctor"]);
+const local = new Set(["up", "down", "ps", "top", "doctor"]);
 
 /** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
 const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
@@ -127,6 +128,20 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
           tell(command, all, all.length > 0 ? processTable(all) : "nothing is running")),
       )
     );
+
+  program.command("top")
+    .description("Services, runs and consumer lag of what `up` started, every second until Ctrl-C")
+    .option("--once", "show it once")
+    .option("--json", "print JSON, a line each time")
+    .action((_options, command: Command) => {
+      const { token } = target(command);
+      const url = program.getOptionValueSource("url") === "default" ? undefined : target(command).url;
+      const frame = Effect.map(
+        look({ dataFolder: dataFolder(), url, token }),
+        (view) => isJson(command) ? JSON.stringify(view) : describeTop(view),
+      );
+      run(valuesOf(command).once === true ? Effect.flatMap(frame, done) : showTop(frame), exitCode.ok);
+    });
 
   const imports = program.command("import <folder>")
     .description("Import a folder of class folders as a dataset")

@@ -2,6 +2,7 @@ import { reconcileExhausted } from "@subtaxa/bus";
 import { runService } from "@subtaxa/service";
 import { Effect } from "effect";
 import { Api } from "./api/mod.ts";
+import { gauges } from "./gauges.ts";
 import { importDataset, importFilters } from "./handlers.ts";
 import { gatewayLayer } from "./layers.ts";
 import { watchClusterers } from "./watch_clusterers.ts";
@@ -10,6 +11,6 @@ runService({
   name: "gateway",
   layer: gatewayLayer,
   consumers: [{ durable: "importer", filters: importFilters, handler: importDataset }],
-  background: [reconcileExhausted, watchClusterers],
+  background: [reconcileExhausted, watchClusterers, gauges],
   http: Effect.map(Api, (api) => api.fetch),
 });

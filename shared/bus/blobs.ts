@@ -1,6 +1,6 @@
 import { Objm, StorageType } from "@nats-io/obj";
 import type { BlobRef } from "@subtaxa/contracts";
-import { Config, Context, Effect, Layer } from "effect";
+import { Config, Context, Effect, Layer, Metric } from "effect";
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -12,6 +12,17 @@ import { Connection } from "./connection.ts";
 import { attempt, BusError } from "./error.ts";
 
 export const BUCKET = "subtaxa-blobs";
+
+const sentBytes = Metric.counter("subtaxa_blob_sent_bytes_total", {
+  description: "Bytes put into the object store",
+  incremental: true,
+  attributes: { unit: "bytes" },
+});
+const receivedBytes = Metric.counter("subtaxa_blob_received_bytes_total", {
+  description: "Bytes fetched from the object store; what the local cache holds is not fetched",
+  incremental: true,
+  attributes: { unit: "bytes" },
+});
 
 /** SHA-256 of a file, read as a stream. */
 const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number }> => {
@@ -69,6 +80,8 @@ export class Blobs extends Context.Service<Blobs, {
         () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
       );
       const verified = new Set<string>();
+      yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
+      yield* Metric.update(receivedBytes, 0);
       yield* Effect.promise(() => removeAbandoned(join(cacheFolder, "incoming")));
 
       const onDisk = <A>(path: string, call: () => Promise<A>) =>
@@ -101,14 +114,16 @@ export class Blobs extends Context.Service<Blobs, {
       const upload = (ref: BlobRef) =>
         attempt(`store the blob ${ref.key}`, async () => {
           const known = await store.info(ref.key);
-          if (known && !known.deleted && known.size === ref.bytes) return;
+          if (known && !known.deleted && known.size === ref.bytes) return 0;
           const stream = Readable.toWeb(createReadStream(pathOf(ref)));
           await store.put({ name: ref.key }, stream as ReadableStream<Uint8Array>, { timeout: 60_000 });
-        });
+          return ref.bytes;
+        }).pipe(Effect.flatMap((bytes) => Metric.update(sentBytes, bytes)));
 
       const putFile = Effect.fn("blobs.putFile")(function* (path: string, owner?: string) {
         const { sha256, bytes } = yield* onDisk(path, () => hashOfFile(path));
         const ref: BlobRef = { key: keyOf(sha256, owner), sha256, bytes };
+        yield* Effect.annotateCurrentSpan({ "subtaxa.blob": ref.key, "subtaxa.bytes": bytes });
         yield* settle(path, ref);
         yield* upload(ref);
         return ref;
@@ -157,8 +172,14 @@ export class Blobs extends Context.Service<Blobs, {
 
       const file = Effect.fn("blobs.file")(function* (ref: BlobRef) {
         const there = yield* cached(ref);
+        yield* Effect.annotateCurrentSpan({
+          "subtaxa.blob": ref.key,
+          "subtaxa.bytes": ref.bytes,
+          "subtaxa.cached": there !== null,
+        });
         if (there) return there;
         const path = yield* download(ref);
+        yield* Metric.update(receivedBytes, ref.bytes);
         const { sha256 } = yield* onDisk(path, () => hashOfFile(path));
         if (sha256 !== ref.sha256) {
           yield* onDisk(path, () => rm(path, { force: true }));

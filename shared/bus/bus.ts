@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Schedule, Stream } from "effect";
 import type { z } from "zod";
 import { Connection, FACTS } from "./connection.ts";
 import { attempt, type BusError } from "./error.ts";
+import { publishSpan, traceparent } from "./tracing.ts";
 
 /** An event as it stands in the stream; `seq` orders all facts. */
 export interface Fact {
@@ -26,11 +27,6 @@ const jsonIn = (data: Uint8Array): unknown => {
 
 /** Parses a message's JSON as an event of this contract's version. Throws what zod or JSON throw. */
 export const parseEvent = (data: Uint8Array): Event => Event.parse(JSON.parse(text.decode(data)));
-
-const span = Effect.currentSpan.pipe(
-  Effect.map((span) => `00-${span.traceId}-${span.spanId}-01`),
-  Effect.catch(() => Effect.succeed(undefined)),
-);
 
 /** Facts and progress over NATS. Subjects: see `subjects` of @subtaxa/contracts. */
 export class Bus extends Context.Service<Bus, {
@@ -66,7 +62,7 @@ export class Bus extends Context.Service<Bus, {
     Effect.gen(function* () {
       const { nc, js, jsm, service } = yield* Connection;
 
-      const publish = Effect.fn("bus.publish")(function* (event: Event) {
+      const publish = Effect.fnUntraced(function* (event: Event) {
         const h = headers();
         const id = messageId(event);
         h.set("ce-specversion", "1.0");
@@ -75,8 +71,8 @@ export class Bus extends Context.Service<Bus, {
         h.set("ce-source", `/subtaxa/${service}`);
         h.set("ce-time", event.at);
         h.set("content-type", "application/json");
-        const traceparent = yield* span;
-        if (traceparent) h.set("traceparent", traceparent);
+        const parent = yield* traceparent;
+        if (parent) h.set("traceparent", parent);
         const body = JSON.stringify(event);
         const ack = yield* attempt(
           `publish ${event.type}`,
@@ -88,7 +84,7 @@ export class Bus extends Context.Service<Bus, {
           }),
         );
         return { seq: ack.seq, duplicate: ack.duplicate };
-      });
+      }, (effect, event) => publishSpan(event)(effect));
 
       const toFact = (message: JsMsg) =>
         Effect.try({ try: () => parseEvent(message.data), catch: (cause) => cause }).pipe(

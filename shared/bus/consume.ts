@@ -15,6 +15,7 @@ import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
 import { deadLetter } from "./dead_letters.ts";
 import { attempt, type BusError } from "./error.ts";
+import { processSpan, traceOutcome } from "./tracing.ts";
 import { z } from "zod";
 
 /** What handling an event comes to: the facts that follow, and blobs that nobody needs once those are published. */
@@ -57,6 +58,11 @@ const defect = (cause: Cause.Cause<unknown>): Failure => ({
   message: Cause.pretty(cause).slice(0, 2_000),
   retryable: true,
 });
+
+const failureOf = (cause: Cause.Cause<Failure>): Failure => {
+  const found = Cause.findErrorOption(cause);
+  return found._tag === "Some" ? found.value : defect(cause);
+};
 
 /**
  * Creates the durable consumer, or brings it up to date. It keeps what its instances have not handled yet, and tells how
@@ -190,6 +196,8 @@ export const consume = <R>(
           Effect.delay(Duration.millis(Duration.toMillis(ackWait) / 2)),
           Effect.forever,
         );
+        const failed = (failure: Failure) =>
+          failure.retryable && message.info.deliveryCount < maxDeliver ? "retry" : "dead";
         const exit = yield* Effect.exit(
           // listening comes first: an end between the look-up in `work` and a later subscription would go unseen
           ended(event).pipe(
@@ -197,15 +205,17 @@ export const consume = <R>(
             Effect.raceFirst(work(message, event)),
             Effect.raceFirst(heartbeat),
             Effect.onInterrupt(() => Effect.sync(() => message.nak())),
+            Effect.tap(traceOutcome),
+            Effect.tapError((failure) => traceOutcome(failed(failure))),
+            processSpan(message, event, options.durable),
           ),
         );
         if (Exit.isSuccess(exit)) {
           yield* attempt("acknowledge", () => message.ackAck()).pipe(Effect.ignore); // if lost: redelivered and ignored
           return settled(exit.value, event);
         }
-        const found = Cause.findErrorOption(exit.cause);
-        const failure = found._tag === "Some" ? found.value : defect(exit.cause);
-        if (failure.retryable && message.info.deliveryCount < maxDeliver) {
+        const failure = failureOf(exit.cause);
+        if (failed(failure) === "retry") {
           message.nak(backoff(message.info.deliveryCount));
           return settled("retry", event, failure);
         }

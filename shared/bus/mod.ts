@@ -13,5 +13,6 @@ export {
 } from "./consume.ts";
 export { reconcileExhausted } from "./dead_letters.ts";
 export { BusError, type BusReason } from "./error.ts";
+export { deadLetters, type Lag, lagOfConsumer, lags } from "./lag.ts";
 export { KeyValue } from "./kv.ts";
 export { type NatsServer, startNatsServer } from "./server.ts";

@@ -11,6 +11,7 @@ import {
 import { Clock, Data, Effect, type Scope } from "effect";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { measureProgress } from "./metrics.ts";
 
 /** What handlers of every service do again and again. */
 
@@ -70,6 +71,11 @@ export const progressOf = (step: Step): Effect.Effect<(advance: Advance) => void
       const now = performance.now();
       if (now - sent < 100 && advance.done < advance.total) return;
       sent = now;
-      Effect.runSync(bus.progress(progressSubject.run(step.runId), { ...step, ...advance }));
+      Effect.runSync(
+        Effect.andThen(
+          measureProgress({ ...step, ...advance }),
+          bus.progress(progressSubject.run(step.runId), { ...step, ...advance }),
+        ),
+      );
     };
   });

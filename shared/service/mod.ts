@@ -9,4 +9,5 @@ export {
   timestamp,
   unexpected,
 } from "./handling.ts";
+export { measureLag, refreshed } from "./metrics.ts";
 export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";

@@ -1,24 +1,5 @@
-import { Effect, Metric } from "effect";
+import { Effect } from "effect";
 import { PrometheusMetrics } from "effect/observability";
-import type { Settled } from "@subtaxa/bus";
-
-const messages = Metric.counter("messages_total", {
-  description: "Messages settled, by event type and outcome",
-  incremental: true,
-});
-const handling = Metric.histogram("handling_seconds", {
-  description: "Time from taking a message to settling it",
-  boundaries: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
-});
-
-/** Counts a settled message. */
-export const countSettled = (settled: Settled): Effect.Effect<void> => {
-  const type = settled.event?.type ?? "undecodable";
-  return Effect.all([
-    Metric.update(Metric.withAttributes(messages, { type, outcome: settled.outcome }), 1),
-    Metric.update(Metric.withAttributes(handling, { type }), settled.seconds),
-  ], { discard: true });
-};
 
 const plain = (body: string, status = 200) =>
   new Response(body, { status, headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
@@ -42,7 +23,7 @@ export const probe = (
         }),
       );
     case "/metrics":
-      return PrometheusMetrics.format({ prefix: "subtaxa" }).pipe(Effect.map((body) => plain(body)));
+      return PrometheusMetrics.format().pipe(Effect.map((body) => plain(body)));
     default:
       return null;
   }

@@ -11,7 +11,9 @@ import {
 import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
-import { countSettled, probe } from "./probes.ts";
+import { countSettled, measureLags, measureWork } from "./metrics.ts";
+import { probe } from "./probes.ts";
+import { telemetry } from "./telemetry.ts";
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
 type Basics = Bus | Blobs | Connection;
@@ -106,10 +108,12 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
       const consumers = options.consumers.map(({ handler, ...consumer }) =>
         consume({
           ...consumer,
-          onSettled: (settled) => Effect.all([logSettled(settled), countSettled(settled)], { discard: true }),
-        }, handler)
+          onSettled: (settled) =>
+            Effect.all([logSettled(settled), countSettled(consumer.durable, settled)], { discard: true }),
+        }, (event) => handler(event).pipe(measureWork(consumer.durable, event)))
       );
-      return yield* Effect.all([Effect.never, ...consumers, ...(options.background ?? [])], {
+      const lag = measureLags(options.consumers.map(({ durable }) => durable));
+      return yield* Effect.all([Effect.never, lag, ...consumers, ...(options.background ?? [])], {
         concurrency: "unbounded",
         discard: true,
       });
@@ -148,6 +152,7 @@ export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>):
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("the service ends", cause)
     ),
     Effect.annotateLogs({ service: options.name }),
+    Effect.provide(telemetry(options.name)),
     Effect.provide(Logger.layer([Logger.consoleJson])),
   );
   const fiber = Effect.runFork(main);

@@ -76,7 +76,7 @@ export class TensorWorker<Work extends Operations> {
       });
       this.#threadOrNew().postMessage(request);
       return Effect.promise(() => this.#interrupt(operation, new Int32Array(cancel), settled.promise));
-    });
+    }).pipe(Effect.withSpan(`tensors.${operation}`));
   }
 
   async #interrupt(operation: string, cancel: Int32Array, settled: Promise<void>): Promise<void> {
