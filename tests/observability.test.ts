@@ -72,6 +72,10 @@ const observed = (folder: string) =>
         figuresOf(all, "subtaxa_runs").some(({ labels, value }) => labels.state === "running" && value > 0) &&
         figuresOf(all, "subtaxa_consumer_ack_pending_messages").some(({ labels, value }) =>
           labels.consumer === "trainer" && value === 1
+        ) &&
+        // between two of its requests, an idle instance has none at the server for a moment
+        figuresOf(all, "subtaxa_consumer_waiting_pulls").some(({ labels, value }) =>
+          labels.consumer === "evaluator" && value === 1
         ),
     );
     const services = yield* Effect.promise(() =>
@@ -188,8 +192,8 @@ Deno.test("what services expose is Prometheus', dashboard and alerts read only t
       ],
       runs: [{ id: "held" }, { id: "relayed", state: "running" }],
       consumers: [
-        { consumer: "evaluator", pending: 0, ackPending: 0, idle: 1 },
-        { consumer: "importer", pending: 0, ackPending: 0, idle: 1 },
+        { consumer: "evaluator", pending: 0, ackPending: 0 },
+        { consumer: "importer", pending: 0, ackPending: 0 },
         { consumer: "trainer", pending: 0, ackPending: 1, idle: 0 },
       ],
     });
