@@ -9,6 +9,7 @@ import {
   startStack,
   stopProcess,
   sweep,
+  type Worker,
 } from "../stack/mod.ts";
 import { table } from "./words.ts";
 
@@ -18,14 +19,14 @@ export const dataFolder = (): string => Deno.env.get("SUBTAXA_DATA") || ".subtax
 /** Runs NATS and the services until interrupted; fails when a service is given up. */
 export const up = (options: {
   readonly port: number | undefined;
-  readonly trainers: number;
+  readonly workers: Readonly<Partial<Record<Worker, number>>>;
   readonly json: boolean;
 }): Effect.Effect<never, StackError> =>
   Effect.scoped(Effect.gen(function* () {
     const say = options.json ? console.error : console.log;
     const stack = yield* startStack({
       dataFolder: dataFolder(),
-      services: servicesOf({ trainers: options.trainers }),
+      services: servicesOf(options.workers),
       log: say,
       ...(options.port === undefined ? {} : { port: options.port }),
     });

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { Effect } from "effect";
 import { resolve } from "node:path";
 import { z } from "zod";
-import type { StackError } from "../stack/mod.ts";
+import { type StackError, workers } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
 import { describeClusterers, listClusterers } from "./clusterers.ts";
 import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
@@ -34,6 +34,23 @@ const wholeNumber = (least: number) => (text: string): number => {
   }
   return value;
 };
+
+const Instances = z.partialRecord(z.enum(workers), z.number());
+
+/** `trainer=2,extractor=2` */
+const instances = (list: string): z.infer<typeof Instances> =>
+  Object.fromEntries(
+    list.split(",").map((entry) => {
+      const [name = "", count = ""] = entry.split("=").map((part) => part.trim());
+      const worker = workers.find((worker) => worker === name);
+      if (worker === undefined) {
+        throw new InvalidArgumentError(
+          `"${entry}" is none of ${workers.map((w) => `${w}=<number>`).join(", ")}.`,
+        );
+      }
+      return [worker, wholeNumber(1)(count)];
+    }),
+  );
 
 const isPort = (text: string): boolean => /^\d+$/.test(text) && Number(text) <= 65_535;
 
@@ -98,16 +115,18 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     .description("Run NATS and every service on this machine until Ctrl-C")
     .option("--port <port>", "the gateway's port (default: SUBTAXA_PORT, else 8080)", port)
     .option(
-      "--trainers <number>",
-      "trainers side by side, for cross-validation and several runs",
-      wholeNumber(1),
-      1,
+      "--workers <list>",
+      `instances side by side, such as trainer=2,extractor=2 (of ${
+        workers.join(", ")
+      }; default: one of each)`,
+      instances,
+      {},
     )
     .option("--json", "print one JSON line when everything is ready")
     .action((_options, command: Command) => {
-      const { port, trainers } = z.object({ port: z.number().optional(), trainers: z.number() })
+      const { port, workers } = z.object({ port: z.number().optional(), workers: Instances })
         .parse(command.opts());
-      run(up({ port, trainers, json: isJson(command) }), exitCode.ok);
+      run(up({ port, workers, json: isJson(command) }), exitCode.ok);
     });
 
   program.command("down")

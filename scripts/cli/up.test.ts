@@ -12,6 +12,7 @@ const services = [
   "trainer-2",
   "evaluator",
   "extractor",
+  "extractor-2",
   "clusterer",
   "clusterer-kmeans",
 ];
@@ -28,7 +29,7 @@ Deno.test("up runs the real services, ps shows them, a second up says where, dow
     });
   const json = async (...args: string[]): Promise<unknown> =>
     JSON.parse(new TextDecoder().decode((await spawn(...args).output()).stdout));
-  const up = spawn("up", "--port", "0", "--trainers", "2", "--json").spawn();
+  const up = spawn("up", "--port", "0", "--workers", "trainer=2,extractor=2", "--json").spawn();
   const told = new Response(up.stderr).text();
   const output = up.stdout.pipeThrough(new TextDecoderStream()).getReader();
   try {

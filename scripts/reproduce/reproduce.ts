@@ -51,7 +51,7 @@ const installationOf = (
     const stack = yield* startStack({
       dataFolder: resolve(dataFolder(), "reproduce"),
       port: 0,
-      services: servicesOf({ trainers }),
+      services: servicesOf({ trainer: trainers }),
       env: {
         SUBTAXA_TOKEN: "",
         SUBTAXA_HOST: "127.0.0.1",

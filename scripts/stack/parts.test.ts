@@ -39,7 +39,7 @@ Deno.test("pauses double up to a limit and start anew after a stable time", () =
 });
 
 Deno.test("there can be more than one trainer", () => {
-  const names = servicesOf({ trainers: 2 }).map(({ name }) => name);
+  const names = servicesOf({ trainer: 2 }).map(({ name }) => name);
   expect(names).toEqual([
     "gateway",
     "trainer",

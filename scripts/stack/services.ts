@@ -18,13 +18,16 @@ export const runArguments = (module: string, ...args: readonly string[]): string
   ...[module, ...args],
 ];
 
-/** Folders below services/ that run on one machine. */
-const folders = ["gateway", "trainer", "evaluator", "extractor", "clusterer", "clusterer-kmeans"] as const;
+/** Services of which several instances may share the work: folders below services/. */
+export const workers = ["trainer", "evaluator", "extractor", "clusterer", "clusterer-kmeans"] as const;
+export type Worker = typeof workers[number];
 
-/** The services of one machine, with as many trainers as wanted (`trainer`, `trainer-2`, …). */
-export const servicesOf = ({ trainers = 1 }: { readonly trainers?: number } = {}): ServiceDefinition[] =>
-  folders.flatMap((folder) =>
-    Array.from({ length: folder === "trainer" ? trainers : 1 }, (_, index) => ({
+/** The services of one machine: one gateway, and of every worker one or as many as wanted (`trainer`, `trainer-2`, …). */
+export const servicesOf = (
+  instances: Readonly<Partial<Record<Worker, number>>> = {},
+): ServiceDefinition[] =>
+  (["gateway", ...workers] as const).flatMap((folder) =>
+    Array.from({ length: folder === "gateway" ? 1 : instances[folder] ?? 1 }, (_, index) => ({
       name: index === 0 ? folder : `${folder}-${index + 1}`,
       module: join(root, "services", folder, "main.ts"),
     }))
