@@ -267,7 +267,7 @@ export const Settings = ({ log }: { log: RunLog }) => {
           {Object.entries(settings).map(([name, value]) => (
             <tr>
               <th scope="row">{name}</th>
-              <td>{String(value)}</td>
+              <td>{typeof value === "object" ? JSON.stringify(value) : String(value)}</td>
             </tr>
           ))}
         </Table>
