@@ -1,4 +1,4 @@
-import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
+import { Blobs, Bus, optionalFile, type Outcome } from "@subtaxa/bus";
 import {
   type ArtifactError,
   decodePredictions,
@@ -10,7 +10,7 @@ import {
   subjects,
 } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import { converge } from "./convergence.ts";

@@ -1,7 +1,7 @@
-import { Blobs, type Bus, type BusError, KeyValue, type Outcome } from "@subtaxa/bus";
+import { Blobs, type Bus, type BusError, KeyValue, optionalFile, type Outcome } from "@subtaxa/bus";
 import { BlobRef, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { optionalFile, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import { createHash } from "node:crypto";

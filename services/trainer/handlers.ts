@@ -1,7 +1,7 @@
-import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
+import { Blobs, type Bus, optionalFile, type Outcome } from "@subtaxa/bus";
 import { type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { optionalFile, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import type { TrainerWork } from "./worker.ts";

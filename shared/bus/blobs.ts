@@ -209,3 +209,7 @@ export class Blobs extends Context.Service<Blobs, {
     }),
   );
 }
+
+/** The local file of a blob that may not be there yet. */
+export const optionalFile = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
+  ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);

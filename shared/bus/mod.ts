@@ -1,5 +1,5 @@
 /** NATS JetStream: facts published once, durable consumers, dead letters, key-value and content-addressed blobs. */
-export { Blobs, BUCKET } from "./blobs.ts";
+export { Blobs, BUCKET, optionalFile } from "./blobs.ts";
 export { Bus, type Fact } from "./bus.ts";
 export { Connection, DEAD, FACTS } from "./connection.ts";
 export {

@@ -1,11 +1,8 @@
-import { Blobs, type BusError } from "@subtaxa/bus";
-import type { BlobRef, FoldEvent } from "@subtaxa/contracts";
+import { Blobs, type BusError, optionalFile } from "@subtaxa/bus";
+import type { FoldEvent } from "@subtaxa/contracts";
 import { type DatasetError, datasetFiles } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import type { RunDataInput } from "./run_data.ts";
-
-const fileOf = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
-  ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);
 
 /**
  * Brings what a fold's data are made from into the local cache: the dataset's manifest and either its shards or, where the
@@ -15,7 +12,7 @@ export const runDataFiles = (
   { spec, fold, state: { frozen } }: FoldEvent,
 ): Effect.Effect<RunDataInput, BusError | DatasetError, Blobs> =>
   Effect.gen(function* () {
-    const frozenFile = yield* fileOf(frozen);
+    const frozenFile = yield* optionalFile(frozen);
     const blobs = yield* Blobs;
     const files = frozenFile === null
       ? yield* datasetFiles(spec.manifest)

@@ -1,6 +1,6 @@
-import { Blobs, type Bus, type Outcome } from "@subtaxa/bus";
+import { Blobs, type Bus, optionalFile, type Outcome } from "@subtaxa/bus";
 import { type ClassState, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
-import { optionalFile, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import type { z } from "zod";

@@ -1,7 +1,5 @@
 import { Blobs, Bus } from "@subtaxa/bus";
-import type { BusError } from "@subtaxa/bus";
 import {
-  type BlobRef,
   type Event,
   type Failure,
   type FoldEvent,
@@ -55,10 +53,6 @@ export const scratchFile: Effect.Effect<string, never, Blobs | Scope.Scope> = Ef
     (path) => Effect.promise(() => rm(path, { force: true })),
   );
 });
-
-/** The local file of a blob that may not be there yet. */
-export const optionalFile = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
-  ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);
 
 type Step = Pick<RunProgress, "runId" | "fold" | "epoch" | "step" | "splitting">;
 type Advance = Omit<RunProgress, keyof Step>;

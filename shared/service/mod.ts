@@ -1,13 +1,5 @@
 /** Starting, stopping, probing, logging and counting: the same for every service. */
 export { ServiceConfig } from "./config.ts";
-export {
-  HandlingError,
-  optionalFile,
-  ownerOf,
-  progressOf,
-  scratchFile,
-  timestamp,
-  unexpected,
-} from "./handling.ts";
+export { HandlingError, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "./handling.ts";
 export { measureLag, refreshed } from "./metrics.ts";
 export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";
