@@ -73,7 +73,9 @@ export const trainEpoch = (
       progress({ ...measure(b + 1, means.images), loss: means.of("loss") });
     }
 
-    const sample = stream("measured").shuffle(train.slice()).subarray(0, MEASURED_IMAGES);
+    // without a batch normalisation in training there is nothing to measure
+    const normalises = [...start.parameters.keys()].some((name) => name.endsWith("/gamma"));
+    const sample = stream("measured").shuffle(train.slice()).subarray(0, normalises ? MEASURED_IMAGES : 0);
     const measured = trainee.measure(function* () {
       for (let from = 0; from < sample.length; from += spec.batchSize) {
         stopIfCancelled();

@@ -162,6 +162,7 @@ export class Trainee {
       tf.dispose([variable, first, second]);
     }
   }
+
   #forward(scope: Scope, input: Tensor4D | Tensor2D): Tensor2D {
     const { backbone, convention } = this.#start;
     return networks[backbone].forward(new Layers(scope, convention), input);
