@@ -10,4 +10,4 @@ recording.begin();
 const output = handleOf(tf.square(x));
 recording.end();
 const [y] = new GraphFunction(recording, [input], [output]).call([x]);
-self.postMessage([...y!.dataSync()]);
+(globalThis as unknown as { postMessage(values: number[]): void }).postMessage([...y!.dataSync()]);
