@@ -156,6 +156,8 @@ export const consume = <R>(
       Effect.gen(function* () {
         if (yield* superseded(message, event)) return "ignored" as const;
         const outcome = yield* handler(event);
+        // another instance may have done this work meanwhile, when this one was too busy to extend the deadline
+        if (yield* superseded(message, event)) return "ignored" as const;
         for (const next of outcome.events) yield* bus.publish(next);
         for (const blob of outcome.obsolete ?? []) {
           yield* blobs.remove(blob).pipe(Effect.catch((error) => Effect.logWarning(error.message)));
@@ -215,6 +217,11 @@ export const consume = <R>(
           return settled(exit.value, event);
         }
         const failure = failureOf(exit.cause);
+        // such as a blob that is gone because another instance has done this work meanwhile
+        if (yield* superseded(message, event).pipe(Effect.orElseSucceed(() => false))) {
+          yield* attempt("acknowledge", () => message.ackAck()).pipe(Effect.ignore);
+          return settled("ignored", event);
+        }
         if (failed(failure) === "retry") {
           message.nak(backoff(message.info.deliveryCount));
           return settled("retry", event, failure);

@@ -38,10 +38,11 @@ const parseTraceparent = (header: string | undefined) => {
   return Tracer.externalSpan({ traceId, spanId, sampled: (parseInt(flags, 16) & 1) === 1 });
 };
 
-/** The span under way as a `traceparent` header; undefined where nothing is traced. */
+/** The span under way as a `traceparent` header; where nothing is traced, what the message under way has. */
 export const traceparent: Effect.Effect<string | undefined> = Effect.gen(function* () {
-  if (!(yield* isTracing)) return undefined;
-  const span = yield* Effect.option(Effect.currentSpan);
+  const span = (yield* isTracing)
+    ? yield* Effect.option(Effect.currentSpan)
+    : Option.filter(yield* Effect.option(Effect.currentParentSpan), ({ _tag }) => _tag === "ExternalSpan");
   if (Option.isNone(span)) return undefined;
   const { traceId, spanId, sampled } = span.value;
   return `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
@@ -66,8 +67,8 @@ export const publishSpan = (event: Event) => <A, E, R>(effect: Effect.Effect<A, 
 export const processSpan =
   (message: Delivery, event: Event, durable: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      if (!(yield* isTracing)) return yield* effect;
       const cause = parseTraceparent(message.headers?.get("traceparent"));
+      if (!(yield* isTracing)) return yield* (cause ? Effect.withParentSpan(effect, cause) : effect);
       const traceId = traceIdOf(event) ?? cause?.traceId;
       const isCause = cause !== undefined && cause.traceId === traceId;
       const parent = isCause ? cause : traceId === undefined ? undefined : beginningOf(traceId);
