@@ -15,7 +15,7 @@ import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
 import { deadLetter } from "./dead_letters.ts";
 import { attempt, type BusError } from "./error.ts";
-import { processSpan, traceOutcome } from "./tracing.ts";
+import { causedBy, processSpan, traceOutcome } from "./tracing.ts";
 import { z } from "zod";
 
 /** What handling an event comes to: the facts that follow, and blobs that nobody needs once those are published. */
@@ -147,6 +147,7 @@ export const consume = <R>(
 
     const giveUp = (message: JsMsg, failure: Failure) =>
       deadLetter({ message, consumer: options.durable, failure }).pipe(
+        causedBy(message),
         Effect.tap(() => Effect.sync(() => message.term(describeFailure(failure).tag))),
         // a message must not get lost because its dead letter could not be written
         Effect.tapError(() => Effect.sync(() => message.nak(backoff(message.info.deliveryCount)))),

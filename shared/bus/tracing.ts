@@ -60,6 +60,12 @@ export const publishSpan = (event: Event) => <A, E, R>(effect: Effect.Effect<A, 
     });
   });
 
+/** What is published belongs to the trace of this message. */
+export const causedBy = (message: Pick<Delivery, "headers">) => <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const cause = parseTraceparent(message.headers?.get("traceparent"));
+  return cause ? Effect.withParentSpan(effect, cause) : effect;
+};
+
 /**
  * The span of handling a message: a child of the one that published it; the first of its trace, with a link to that one,
  * where a new epoch begins. Attribute names follow OpenTelemetry's messaging conventions.
@@ -67,8 +73,8 @@ export const publishSpan = (event: Event) => <A, E, R>(effect: Effect.Effect<A, 
 export const processSpan =
   (message: Delivery, event: Event, durable: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
+      if (!(yield* isTracing)) return yield* causedBy(message)(effect);
       const cause = parseTraceparent(message.headers?.get("traceparent"));
-      if (!(yield* isTracing)) return yield* (cause ? Effect.withParentSpan(effect, cause) : effect);
       const traceId = traceIdOf(event) ?? cause?.traceId;
       const isCause = cause !== undefined && cause.traceId === traceId;
       const parent = isCause ? cause : traceId === undefined ? undefined : beginningOf(traceId);
