@@ -65,8 +65,6 @@ Deno.test(
       const logger = Logger.layer([
         Logger.make(({ message }) => Queue.offerUnsafe(said, [message].flat().join(" "))),
       ]);
-      const hear = (pattern: RegExp) =>
-        Queue.take(said).pipe(Effect.repeat({ until: (line) => pattern.test(line) }));
       const env = environment({ NATS_URL: url, SUBTAXA_REPLICAS: "3", SUBTAXA_DATA: folder });
       const started = yield* Effect.gen(function* () {
         const { jsm } = yield* Connection;
@@ -84,6 +82,11 @@ Deno.test(
         Effect.provide(logger),
         Effect.forkScoped,
       );
+      const hear = (pattern: RegExp) =>
+        Queue.take(said).pipe(
+          Effect.repeat({ until: (line) => pattern.test(line) }),
+          Effect.raceFirst(Fiber.join(started)), // if it ends with an error, that is the answer
+        );
       yield* hear(/^waiting for NATS: could not connect/);
       yield* start(0);
       // alone it can't elect a leader, and answers nothing at first, then that it is not available
