@@ -1,9 +1,10 @@
+import { CONTRACT_VERSION } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
-import { ConfigProvider, Effect, Fiber, Layer, Logger, Queue, type Scope } from "effect";
+import { ConfigProvider, Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { DEAD, EXHAUSTED, FACTS } from "./connection.ts";
-import { Blobs, Connection, KeyValue, registerConsumer, startNatsServer } from "./mod.ts";
+import { Blobs, Bus, Connection, consume, KeyValue, registerConsumer, startNatsServer } from "./mod.ts";
 
 const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
 const SIZE = 3;
@@ -19,7 +20,7 @@ const freePorts = (count: number): number[] => {
 const cluster = (folder: string) => {
   const ports = freePorts(2 * SIZE);
   const routes = ports.slice(SIZE).map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
-  const start = (index: number): Effect.Effect<void, never, Scope.Scope> =>
+  const start = (index: number): Effect.Effect<{ kill: Effect.Effect<void> }, never, Scope.Scope> =>
     Effect.gen(function* () {
       const path = join(folder, `${index}.conf`);
       yield* Effect.promise(() =>
@@ -31,16 +32,23 @@ const cluster = (folder: string) => {
           cluster { name: "c", listen: "127.0.0.1:${ports[SIZE + index]}", routes: [${routes}] }`,
         )
       );
-      yield* Effect.acquireRelease(
+      const end = async (child: Deno.ChildProcess) => {
+        child.kill("SIGKILL");
+        await child.status;
+      };
+      let running = true;
+      const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
           new Deno.Command(binary, { args: ["--config", path], stdout: "null", stderr: "null" }).spawn()
         ),
-        (child) =>
-          Effect.promise(async () => {
-            child.kill("SIGKILL");
-            await child.status;
-          }),
+        (child) => running ? Effect.promise(() => end(child)) : Effect.void,
       );
+      return {
+        kill: Effect.promise(() => {
+          running = false;
+          return end(child);
+        }),
+      };
     });
   return { url: `nats://127.0.0.1:${ports[0]}`, start };
 };
@@ -104,6 +112,43 @@ Deno.test(
         [EXHAUSTED, 3],
       ]);
       expect(consumer.cluster?.replicas).toHaveLength(2);
+    })
+  ),
+);
+
+Deno.test(
+  "when the server that leads the facts is killed, a service that runs goes on with the others",
+  inFolder((folder) =>
+    Effect.gen(function* () {
+      const { url, start } = cluster(folder);
+      const servers = [yield* start(0), yield* start(1), yield* start(2)];
+      const env = environment({ NATS_URL: url, SUBTAXA_REPLICAS: "3", SUBTAXA_DATA: folder });
+      yield* Effect.gen(function* () {
+        const bus = yield* Bus;
+        const { jsm } = yield* Connection;
+        const settled = yield* Queue.unbounded<string>();
+        const consumer = yield* consume({
+          durable: "worker",
+          filters: ["subtaxa.>"],
+          onSettled: ({ event }) => Queue.offer(settled, event?.type === "run.cancelled" ? event.runId : ""),
+        }, () => Effect.succeed({ events: [] })).pipe(Effect.forkScoped);
+        const goesThrough = (runId: string) =>
+          bus.publish({ type: "run.cancelled", v: CONTRACT_VERSION, at: new Date().toISOString(), runId })
+            .pipe(
+              Effect.retry(Schedule.spaced("1 second")), // longer than a request: an election takes its time
+              Effect.andThen(Queue.take(settled).pipe(Effect.repeat({ until: (id) => id === runId }))),
+              Effect.raceFirst(Fiber.join(consumer)),
+            );
+        yield* goesThrough("before");
+        const { cluster: state } = yield* Effect.promise(() => jsm.streams.info(FACTS));
+        yield* servers[Number(state!.leader!.slice(1))]!.kill;
+        yield* goesThrough("after");
+      }).pipe(Effect.provide(
+        Layer.mergeAll(Bus.layer, Blobs.layer).pipe(
+          Layer.provideMerge(Connection.layer("worker")),
+          Layer.provide(env),
+        ),
+      ));
     })
   ),
 );
