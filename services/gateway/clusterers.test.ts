@@ -1,4 +1,4 @@
-import { Bus, KeyValue } from "@subtaxa/bus";
+import { Bus, Connection } from "@subtaxa/bus";
 import {
   type ClustererAnnouncement,
   type ClustererView,
@@ -8,6 +8,7 @@ import {
 } from "@subtaxa/contracts";
 import { Effect, Fiber } from "effect";
 import { expect } from "expect";
+import { Absences } from "./absences.ts";
 import { Clusterers } from "./clusterers.ts";
 import { unfitParameters, withDefaults } from "./settle_clusterer.ts";
 import { type Gateway, problemIn, withGateway } from "./testing.ts";
@@ -195,7 +196,7 @@ Deno.test(
     // until it fails is what there is to say of time; the other one goes on, and tells how long it takes
     const view = await seen(gateway, id, ({ step }) => step === waiting);
     expect(view.secondsLeft).toBeUndefined();
-    const note = () => gateway.run(Effect.flatMap(KeyValue, (kv) => kv.get("absent.xmeans")));
+    const note = () => gateway.run(Effect.flatMap(Absences, (absences) => absences.get("xmeans")));
     const begun = Math.max(Date.parse((await note())!), Date.parse(validated!.at));
     expect(Date.parse(view.waitsUntil!)).toBe(begun + 4_000);
     expect(await gateway.json<RunView>(`/v1/runs/${other}`)).not.toHaveProperty("waitsUntil");
@@ -208,6 +209,11 @@ Deno.test(
     });
     await seen(gateway, id, ({ step }) => step === waiting);
     const since = Date.parse((await note())!);
+    // SUBTAXA_CLUSTERER_TIMEOUT may be days: the note must not vanish before, which would start the clock anew
+    const bucket = await gateway.run(
+      Effect.flatMap(Connection, ({ jsm }) => Effect.promise(() => jsm.streams.info("KV_subtaxa-absences"))),
+    );
+    expect([bucket.state.messages > 0, bucket.config.max_age]).toEqual([true, 0]);
     await gateway.run(Fiber.interrupt(watcher));
     const again = await watch();
 

@@ -1,5 +1,6 @@
 import { KeyValue } from "@subtaxa/bus";
 import { Effect, Layer } from "effect";
+import { Absences } from "./absences.ts";
 import { Api } from "./api/mod.ts";
 import { Clusterers } from "./clusterers.ts";
 import { GatewayError } from "./error.ts";
@@ -8,7 +9,7 @@ import { Settings } from "./settings.ts";
 import { KEY_LIFETIME } from "./start_run.ts";
 import { removeAbandonedWorkspaces } from "./workspace.ts";
 
-type Parts = Api | ReadModel | Clusterers | Settings | KeyValue;
+type Parts = Api | ReadModel | Absences | Clusterers | Settings | KeyValue;
 
 /** All that the gateway's handlers and routes need besides the bus. */
 export const gatewayLayer = Api.layer.pipe(
@@ -16,6 +17,7 @@ export const gatewayLayer = Api.layer.pipe(
     ReadModel.layer,
     Clusterers.layer,
     KeyValue.layer("subtaxa-requests", KEY_LIFETIME),
+    Absences.layer,
     Layer.effectDiscard(removeAbandonedWorkspaces),
   )),
   // the settings first: a gateway that must not start touches nothing

@@ -1,7 +1,8 @@
-import { Bus, KeyValue } from "@subtaxa/bus";
+import { Bus } from "@subtaxa/bus";
 import { CONTRACT_VERSION, describeFailure, type Failure } from "@subtaxa/contracts";
 import type { Awaited } from "@subtaxa/runs";
 import { Clock, Data, Duration, Effect } from "effect";
+import { Absences } from "./absences.ts";
 import { Clusterers } from "./clusterers.ts";
 import { ReadModel } from "./read_model.ts";
 import { Settings } from "./settings.ts";
@@ -21,15 +22,13 @@ const noInstance = (clusterer: string, waited: Duration.Duration): ClustererErro
       "start one, and the run again; SUBTAXA_CLUSTERER_TIMEOUT sets how long runs wait",
   });
 
-const noteOf = (clusterer: string) => `absent.${clusterer}`;
-
 /**
- * Looks once whether the clusterers that runs wait for are alive. Since when one has been absent stands in the bucket, so that
+ * Looks once whether the clusterers that runs wait for are alive. Since when one has been absent is noted in NATS, so that
  * a gateway that is started anew, or another one, goes on counting.
  */
 const look = Effect.gen(function* () {
   const model = yield* ReadModel;
-  const kv = yield* KeyValue;
+  const absences = yield* Absences;
   const bus = yield* Bus;
   const { clustererTimeout } = yield* Settings;
   const alive = new Set((yield* (yield* Clusterers).alive).map(({ name }) => name));
@@ -38,9 +37,9 @@ const look = Effect.gen(function* () {
   const since = new Map<string, number>();
   for (const name of new Set(awaited.map(({ clusterer }) => clusterer))) {
     if (!alive.has(name)) {
-      since.set(name, Date.parse(yield* kv.claim(noteOf(name), new Date(now).toISOString())));
-    } else if ((yield* kv.get(noteOf(name))) !== null) {
-      yield* kv.remove(noteOf(name));
+      since.set(name, Date.parse(yield* absences.claim(name, new Date(now).toISOString())));
+    } else if ((yield* absences.get(name)) !== null) {
+      yield* absences.remove(name);
     }
   }
   /** Absence counts from when the fold needed it. */
@@ -69,7 +68,7 @@ const look = Effect.gen(function* () {
 export const watchClusterers: Effect.Effect<
   never,
   never,
-  Bus | KeyValue | Clusterers | ReadModel | Settings
+  Absences | Bus | Clusterers | ReadModel | Settings
 > = Effect
   .flatMap(
     Settings,
