@@ -1,14 +1,18 @@
 import { Bus, Connection } from "@subtaxa/bus";
+import { KMeansParameters } from "@subtaxa/clustering";
 import { ClustererView, DatasetView, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
 import { ConfigProvider, Effect, Layer, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { z } from "zod";
 import { drawDataset } from "../scripts/demo/images.ts";
+import about from "../services/clusterer/deno.json" with { type: "json" };
 import { root, runArguments, startStack } from "../scripts/stack/mod.ts";
 import { json, post, until } from "./support.ts";
 
 const epochs = 3;
+/** Of both clusterers. */
+const { version } = about;
 
 /** A clusterer as a process of its own, as somebody else would start it; it serves runs that ask for `rolling`. */
 const startClusterer = (folder: string, natsUrl: string, data: string) =>
@@ -92,11 +96,13 @@ const scenario = (folder: string) =>
       );
       first.kill("SIGTERM");
       expect((yield* Effect.promise(() => first.status)).code).toBe(0);
-      yield* until(
+      const waiting = yield* until(
         viewOf(rolling),
         ({ step }) => step === "waiting for the clusterer 'rolling': no instance is alive",
       );
-      yield* alive(0);
+      expect([waiting.secondsLeft, typeof waiting.waitsUntil]).toEqual([undefined, "string"]);
+      const gone = (yield* alive(0)).find(({ name }) => name === "rolling");
+      expect(gone).toMatchObject({ version, parameters: { type: "object" }, versions: [] });
 
       // another implementation comes in its place
       yield* startClusterer("clusterer-kmeans", stack.natsUrl, data);
@@ -125,7 +131,10 @@ Deno.test("two clusterers serve runs side by side; one is replaced by another ve
       (_, i) => (i + 1 < epochs ? chain : chain.slice(0, 2)).map((type) => `${type} ${i + 1}`),
     ).flat();
     for (const [index, log] of facts.entries()) {
-      expect(views[index]).toMatchObject({ state: "completed", epoch: epochs });
+      const name = index === 0 ? "rolling" : "xmeans";
+      const parameters = { restarts: 3, maxIterations: KMeansParameters.parse({}).maxIterations };
+      const clusterer = { name, parameters, versions: [version] };
+      expect(views[index]).toMatchObject({ state: "completed", epoch: epochs, clusterer });
       expect(log.map(({ event }) => isFoldEvent(event) ? `${event.type} ${event.epoch}` : event.type))
         .toEqual([
           "run.requested 0",
