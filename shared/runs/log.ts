@@ -119,11 +119,11 @@ export const clustersOf = (epoch: LoggedEpoch): { class: string; found: number; 
 /** The pseudo-labels that the epoch was trained on; null while every class was whole. */
 export const labelsOf = (epoch: LoggedEpoch): BlobRef | null => epoch.trained.state.labels;
 
-/** The versions of the clusterer that have relabelled, as far as they said, in the order of their first facts. */
+/** The versions of the clusterer that have relabelled, in the order of their first facts; `unknown`: one that does not say. */
 export const clustererVersionsOf = ({ events }: RunLog): string[] => [
   ...new Set(
     events.flatMap((event) =>
-      event.type === "dataset.relabelled" && event.clusterer ? [event.clusterer.version] : []
+      event.type === "dataset.relabelled" ? [event.clusterer?.version ?? "unknown"] : []
     ),
   ),
 ];

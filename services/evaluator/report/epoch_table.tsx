@@ -64,7 +64,7 @@ const Row = ({ log, epoch, columns, best, versions }: {
         ))}
       </td>
     )}
-    {versions && <td>{epoch.relabelled?.clusterer?.version ?? "–"}</td>}
+    {versions && <td>{epoch.relabelled ? epoch.relabelled.clusterer?.version ?? "unknown" : "–"}</td>}
   </tr>
 );
 

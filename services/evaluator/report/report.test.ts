@@ -132,7 +132,9 @@ Deno.test("whose sub-classes they are: one version, two that took turns, or one 
   const one = by(() => "1.0.0");
   expect(clusterer(one)).toBe("xmeans, version 1.0.0");
   expect(section(one, "log")).not.toContain("by version");
-  expect(clusterer(by(() => undefined))).toBe("xmeans");
+  expect(clusterer(by(() => undefined))).toBe("xmeans, version unknown");
+  const half = by((epoch) => epoch > 2 ? "2.0.0" : undefined);
+  expect(lasts(half)).toEqual(["unknown", "unknown", "2.0.0", "–"]);
   expect(clusterer(reportOf(syntheticRun({ classes, epochs: 2, method: "triplet" })))).toBeUndefined();
 });
 

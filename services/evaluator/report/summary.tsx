@@ -205,7 +205,7 @@ const state = (log: RunLog) => {
   }
 };
 
-/** Whose sub-classes they are; with the versions of those that said so. */
+/** Whose sub-classes they are. */
 const clustererOf = (log: RunLog) => {
   const versions = clustererVersionsOf(log);
   const { clusterer } = log.spec;
