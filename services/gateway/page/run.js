@@ -310,10 +310,13 @@ export const showRun = (element, id, note) => {
     log.prepend(h("li", {}, line(type, event)));
     refresh();
   };
+  // what no fact tells: that nobody serves its clusterer, and how long it still waits
+  const asking = setInterval(() => run && !ended(run) && refresh(), 5_000);
   let stopFollowing = () => undefined;
   const stop = () => {
     stopped = true;
     clearTimeout(waiting);
+    clearInterval(asking);
     stopFollowing();
   };
   // the run first: where a token is needed, it is asked for now
