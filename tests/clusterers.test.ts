@@ -6,13 +6,10 @@ import { expect } from "expect";
 import { join } from "node:path";
 import { z } from "zod";
 import { drawDataset } from "../scripts/demo/images.ts";
-import about from "../services/clusterer/deno.json" with { type: "json" };
 import { root, runArguments, startStack } from "../scripts/stack/mod.ts";
 import { json, post, until } from "./support.ts";
 
 const epochs = 3;
-/** Of both clusterers. */
-const { version } = about;
 
 /** A clusterer as a process of its own, as somebody else would start it; it serves runs that ask for `rolling`. */
 const startClusterer = (folder: string, natsUrl: string, data: string) =>
@@ -59,6 +56,8 @@ const scenario = (folder: string) =>
       );
     const first = yield* startClusterer("clusterer", stack.natsUrl, data);
     const listed = yield* alive(1);
+    const served = listed.find(({ name }) => name === "rolling")!;
+    expect(served.versions).toEqual([{ version: served.version, instances: 1 }]);
     expect(listed.map(({ name, instances }) => [name, instances])).toEqual([
       ["kmeans", 1],
       ["rolling", 1],
@@ -102,7 +101,7 @@ const scenario = (folder: string) =>
       );
       expect([waiting.secondsLeft, typeof waiting.waitsUntil]).toEqual([undefined, "string"]);
       const gone = (yield* alive(0)).find(({ name }) => name === "rolling");
-      expect(gone).toMatchObject({ version, parameters: { type: "object" }, versions: [] });
+      expect(gone).toMatchObject({ version: served.version, parameters: { type: "object" }, versions: [] });
 
       // another implementation comes in its place
       yield* startClusterer("clusterer-kmeans", stack.natsUrl, data);
@@ -111,14 +110,14 @@ const scenario = (folder: string) =>
         views.push(yield* until(viewOf(id), ({ state }) => state !== "queued" && state !== "running"));
       }
       const facts = yield* Effect.forEach(ids, (id) => bus.history(subjects.run(id)));
-      return { views, facts };
+      return { views, facts, version: served.version };
     }).pipe(Effect.provide(bus));
   });
 
 Deno.test("two clusterers serve runs side by side; one is replaced by another version in the middle, and nothing is lost", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-clusterers-" });
   try {
-    const { views, facts } = await Effect.runPromise(Effect.scoped(scenario(folder)));
+    const { views, facts, version } = await Effect.runPromise(Effect.scoped(scenario(folder)));
     const chain = [
       "epoch.trained",
       "epoch.validated",
