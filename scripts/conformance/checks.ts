@@ -258,7 +258,7 @@ const fields: Check = {
     }),
 };
 
-const WithHint = z.looseObject({ hint: z.unknown() });
+const WithHint = z.looseObject({ hint: z.unknown().optional() });
 const Answered = z.object({ spec: WithHint, state: WithHint.extend({ classes: z.array(WithHint) }) });
 
 const odd: Check = {

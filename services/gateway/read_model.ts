@@ -1,4 +1,4 @@
-import { Blobs, Bus, type BusError, type Fact } from "@subtaxa/bus";
+import { Blobs, Bus, type BusError, Connection, type Fact } from "@subtaxa/bus";
 import {
   type BlobRef,
   DatasetProgress,
@@ -49,8 +49,8 @@ export class ReadModel extends Context.Service<ReadModel, {
   run(id: string): Effect.Effect<RunEntry | undefined>;
   /** The folds, of all runs that have not ended, whose next step is a clusterer's. */
   readonly awaited: Effect.Effect<readonly Awaited[]>;
-  /** Which clusterers have no live instance, as far as is known: runs that wait for one of them say so. */
-  setAbsent(clusterers: ReadonlySet<string>): Effect.Effect<void>;
+  /** Until when a fold waits for its clusterer, of which no instance is alive; undefined where one is. */
+  setPatience(until: (fold: Awaited) => number | undefined): Effect.Effect<void>;
   /** By name. */
   readonly datasets: Effect.Effect<readonly DatasetView[], BusError | DatasetError>;
   dataset(
@@ -70,9 +70,10 @@ export class ReadModel extends Context.Service<ReadModel, {
     Effect.gen(function* () {
       const bus = yield* Bus;
       const blobs = yield* Blobs;
+      const { untilReady } = yield* Connection;
       const runs = new Map<string, Entry>();
       const datasets = new Map<string, DatasetLog>();
-      let absent: ReadonlySet<string> = new Set();
+      let until: (fold: Awaited) => number | undefined = () => undefined;
       const position = yield* SubscriptionRef.make(0);
 
       const fold = ({ seq, event }: Fact) => {
@@ -138,7 +139,7 @@ export class ReadModel extends Context.Service<ReadModel, {
           }),
         );
       const caughtUp = Effect.gen(function* () {
-        const newest = yield* bus.newest(subjects.all);
+        const newest = yield* untilReady(bus.newest(subjects.all));
         if (!newest) return;
         // one that can't be read is never seen: then stop waiting when nothing comes any more
         for (let before = -1; before < SubscriptionRef.getUnsafe(position);) {
@@ -173,7 +174,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             ),
           );
       const runView = ({ view, progress }: Entry): RunView =>
-        withAbsent(progress ? withProgress(view, progress) : view, absent);
+        withAbsent(progress ? withProgress(view, progress) : view, until);
 
       return ReadModel.of({
         runs: Effect.sync(() => [...runs.values()].sort((a, b) => b.seq - a.seq).map(runView)),
@@ -183,7 +184,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             return entry && { ...entry, view: runView(entry) };
           }),
         awaited: Effect.sync(() => [...runs.values()].flatMap(({ view }) => awaited(view))),
-        setAbsent: (clusterers) => Effect.sync(() => void (absent = clusterers)),
+        setPatience: (other) => Effect.sync(() => void (until = other)),
         datasets: Effect.suspend(() =>
           Effect.forEach([...datasets.values()].sort((a, b) => a.name < b.name ? -1 : 1), viewOf)
         ),

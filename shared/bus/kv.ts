@@ -12,6 +12,8 @@ export class KeyValue extends Context.Service<KeyValue, {
   get(key: string): Effect.Effect<string | null, BusError>;
   /** Writes the value unless the key exists; returns the value that stands. First writer wins, on every instance. */
   claim(key: string, value: string): Effect.Effect<string, BusError>;
+  /** Writes the value in place of whatever stands. */
+  put(key: string, value: string): Effect.Effect<void, BusError>;
   remove(key: string): Effect.Effect<void, BusError>;
 }>()("subtaxa/bus/KeyValue") {
   /** Entries live for `ttl` milliseconds; 0 = for ever. */
@@ -19,10 +21,11 @@ export class KeyValue extends Context.Service<KeyValue, {
     Layer.effect(
       KeyValue,
       Effect.gen(function* () {
-        const { nc } = yield* Connection;
+        const { nc, untilReady } = yield* Connection;
         const replicas = yield* Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1));
-        const kv = yield* attempt(`open the bucket ${bucket}`, () =>
-          new Kvm(nc).create(bucket, { ttl, replicas }));
+        const kv = yield* untilReady(
+          attempt(`open the bucket ${bucket}`, () => new Kvm(nc).create(bucket, { ttl, replicas })),
+        );
         const get = (key: string) =>
           attempt(`read ${bucket}/${key}`, async () => {
             const entry = await kv.get(key);
@@ -30,8 +33,7 @@ export class KeyValue extends Context.Service<KeyValue, {
           });
         const create = (key: string, value: string) =>
           attempt(`write ${bucket}/${key}`, () =>
-            kv.create(key, value).then(() =>
-              true, (cause) => {
+            kv.create(key, value).then(() => true, (cause) => {
               if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE) return false;
               throw cause;
             }));
@@ -46,6 +48,7 @@ export class KeyValue extends Context.Service<KeyValue, {
                 if (standing !== null) return standing;
               }
             }),
+          put: (key, value) => attempt(`write ${bucket}/${key}`, () => kv.put(key, value)),
           remove: (key) => attempt(`remove ${bucket}/${key}`, () => kv.purge(key)),
         });
       }),
