@@ -1,6 +1,6 @@
 import { Duration, Effect, Schedule, Scope } from "effect";
 import type { Bench } from "./bench.ts";
-import { announcementsOf } from "./checks.ts";
+import { announcementsOf } from "./check.ts";
 import { broken, type ConformanceError, setup } from "./error.ts";
 import { startCommand, type Started } from "./process.ts";
 

@@ -4,8 +4,10 @@ import { ConfigProvider, Effect, Layer, Scope } from "effect";
 import { join } from "node:path";
 import { type Bench, makeBench, STREAM } from "./bench.ts";
 import { type Candidate, makeAwaiting, makeCandidate } from "./candidate.ts";
-import { announcementsOf, behaviour, type Check, notes } from "./checks.ts";
+import { announcementsOf, type Check } from "./check.ts";
+import { behaviour } from "./checks.ts";
 import { type ConformanceError, setup } from "./error.ts";
+import { notes } from "./notes.ts";
 import { restarts } from "./restarts.ts";
 import { trouble } from "./trouble.ts";
 

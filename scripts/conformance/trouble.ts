@@ -1,7 +1,7 @@
 import { CONTRACT_VERSION, type EventOf, subjectOf } from "@subtaxa/contracts";
 import { Effect, Option } from "effect";
 import type { Bench } from "./bench.ts";
-import { announcementOf, type Check, parametersOf } from "./checks.ts";
+import { announcementOf, type Check, parametersOf } from "./check.ts";
 import { type Embed, planted } from "./data.ts";
 import { broken, must } from "./error.ts";
 import { deadLetterFaults } from "./messages.ts";
