@@ -103,13 +103,19 @@ const historyAfter = (history: EpochView[], event: FoldEvent, fold: FoldMemory |
   );
 };
 
-/** With the version of whoever has relabelled. */
+/** With what whoever has relabelled says of itself. */
 const clustererAfter = (clusterer: RunView["clusterer"], event: FoldEvent): Pick<RunView, "clusterer"> => {
   if (!clusterer) return {};
-  const { versions } = clusterer;
-  const version = event.type === "dataset.relabelled" ? event.clusterer?.version : undefined;
-  const isNew = version !== undefined && !versions.includes(version);
-  return { clusterer: isNew ? { ...clusterer, versions: [...versions, version] } : clusterer };
+  const by = event.type === "dataset.relabelled" ? event.clusterer : undefined;
+  if (!by) return { clusterer };
+  const { name, parameters, versions } = clusterer;
+  return {
+    clusterer: {
+      name,
+      parameters: by.parameters ?? parameters,
+      versions: versions.includes(by.version) ? versions : [...versions, by.version],
+    },
+  };
 };
 
 /** The classes as the fold of the newest fact has them. */
