@@ -8,6 +8,9 @@ import { findCompiler, onDisk } from "./prerequisites.ts";
 import { run } from "./process.ts";
 import type { Report } from "./progress.ts";
 
+/** One of the files beside this one that become part of the add-on. */
+const source = (name: string): string => join(import.meta.dirname!, name);
+
 const packageFolder = (name: string): Effect.Effect<string, SetupError> =>
   Effect.try({
     try: () => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)),
@@ -35,10 +38,11 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
     const darwin = Deno.build.os === "darwin";
     const finished = yield* run(compiler.command, [
       ...["-O2", "-fPIC", "-shared", "-std=c++17", "-DNAPI_VERSION=8"],
-      // Lets it hand over attributes that are lists, without which fused operations can't be called.
-      ...["-include", join(import.meta.dirname!, "list_attributes.h")],
+      // Lets it hand over attributes that are lists, without which fused operations can't be called, and define functions.
+      ...["list_attributes.h", "functions.h"].flatMap((header) => ["-include", source(header)]),
       ...["-I", join(nodeHeaders, "include"), "-I", tfjs, "-I", build.includeFolder],
       ...["backend", "binding"].map((part) => join(tfjs, "binding", `tfjs_${part}.cc`)),
+      source("functions.cc"),
       ...build.libraries,
       `-Wl,-rpath,${darwin ? "@loader_path" : "$ORIGIN"}/${libraryFolder}`,
       // Node's own symbols come from the running Deno; CUDA's are looked up when TensorFlow first needs them.

@@ -1,4 +1,4 @@
-import { newCheckpoint } from "@subtaxa/model";
+import { type Checkpoint, newCheckpoint } from "@subtaxa/model";
 import { formulaCheckpoint, formulaImages } from "@subtaxa/model/testing";
 import { nativeBackend, tf } from "@subtaxa/tensorflow";
 import type { Rank } from "@tensorflow/tfjs";
@@ -17,6 +17,7 @@ const labelsOf = (labels: number[]) => {
   return { rows, subclasses: rows };
 };
 const labels = () => labelsOf(fixture.labels);
+const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
 const expectLike = (values: Float32Array, { norm, head }: { norm: number; head: number[] }) => {
   expect(Math.abs(Math.hypot(...values) - norm)).toBeLessThan(2e-3 * norm + 1e-6);
@@ -73,5 +74,54 @@ for (const backbone of ["resnet50", "efficientnet-b0"] as const) {
     expect(losses.at(-1)!).toBeLessThan(first.crossEntropy / 4);
     trained.dispose();
     tf.dispose([x, y.rows]);
+  });
+}
+
+for (
+  const [backbone, freeze] of [
+    ["small", "none"],
+    ["resnet50", "none"],
+    ["resnet50", "conv3"],
+    ["efficientnet-b0", "none"],
+    ["efficientnet-b0", "backbone"],
+  ] as const
+) {
+  Deno.test(`${backbone}, ${freeze} frozen: the compiled second step is the one that runs operation by operation`, () => {
+    const start = newCheckpoint({ backbone, imageSize: 32, classes: ["a", "b"], seed: 1, fold: 0, freeze });
+    // every step of a new trainee is its first, which is not compiled
+    const stepwise = (checkpoint: Checkpoint, statistics: Checkpoint["statistics"]) => {
+      const trained = new Trainee({ ...checkpoint, statistics }, triplets);
+      trained.step(x, y, learningRate);
+      const next = trained.checkpoint(statistics);
+      trained.dispose();
+      return next;
+    };
+    const x = freeze === "backbone"
+      ? tf.randomUniform<Rank.R2>([8, 1280], -1, 1, "float32", 5)
+      : tf.randomUniform<Rank.R4>([8, 32, 32, 3], -1, 1, "float32", 5);
+    const y = labelsOf([0, 1, 0, 1, 0, 1, 0, 1]);
+    const statistics = new Map(
+      [...start.frozen].flatMap(([name, { shape, values }]) =>
+        !name.endsWith("/gamma") ? [] : ["moving_mean", "moving_variance"].map((kind) =>
+          [
+            name.replace("gamma", kind),
+            { shape, values: values.map((_, i) => 1 + (i % 5) / 10) },
+          ] as const
+        )
+      ),
+    );
+    const trained = new Trainee({ ...start, statistics }, triplets);
+    for (let step = 0; step < 2; step++) trained.step(x, y, learningRate);
+    const actual = trained.checkpoint(statistics);
+    trained.dispose();
+    let expected = start;
+    for (let step = 0; step < 2; step++) expected = stepwise(expected, statistics);
+    tf.dispose([x, y.rows]);
+    expect(actual.steps).toBe(2);
+    for (const [name, { first }] of expected.parameters) {
+      const other = actual.parameters.get(name)!;
+      const apart = norm(first.map((v, i) => v - other.first[i]!));
+      expect(apart).toBeLessThanOrEqual(1e-4 * norm(first) + 1e-7);
+    }
   });
 }

@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { convolution, maxPool, swish, tf } from "@subtaxa/tensorflow";
+import { convolution, maxPool, spatialMean, swish, tf } from "@subtaxa/tensorflow";
 import { z } from "zod";
 import { constant, glorotUniform, heNormal, type Initial } from "./initial.ts";
 
@@ -129,12 +129,12 @@ export class Layers {
   }
 
   globalAveragePool(x: Tensor4D): Tensor2D {
-    return tf.mean(x, [1, 2]);
+    return spatialMean(x);
   }
 
   /** Mean of each channel, N × 1 × 1 × channels. */
   squeeze(x: Tensor4D): Tensor4D {
-    return tf.mean(x, [1, 2], true);
+    return spatialMean(x, true);
   }
 
   #filters(name: string, x: Tensor4D, { size = 3, filters, bias = false }: ConvOptions) {

@@ -13,5 +13,6 @@ export {
 export { hasNvidiaDriver } from "./gpu.ts";
 export { TensorFlowError, type TensorFlowReason } from "./errors.ts";
 export { installedBuild, loadTensorFlow, nativeBackend, type TensorFlow, tf } from "./load.ts";
+export * from "./graph/mod.ts";
 export * from "./ops/mod.ts";
 export * from "./worker/mod.ts";

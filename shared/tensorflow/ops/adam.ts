@@ -96,24 +96,35 @@ export class FusedAdam {
     return new Map([...this.#weights].map(([name, { value }]) => [name, read(value)] as const));
   }
 
-  /** One step for every weight that has a gradient under its name. The gradients stay the caller's. */
-  apply(gradients: ReadonlyMap<string, Tensor>, learningRate: number): void {
+  names(): Iterable<string> {
+    return this.#weights.keys();
+  }
+
+  /** The variables that `values` reads and `apply` changes: the same tensors in the same order for the same weights. */
+  variables(): Tensor[] {
+    return [...this.#weights.values()].flatMap(({ value, first, second }) => [value, first, second]);
+  }
+
+  /** Counts a step and gives the scalars that `apply` wants for it; the caller disposes them. */
+  nextStep(learningRate: number): readonly Tensor[] {
     const { beta1, beta2, epsilon } = this.#options;
     this.#step += 1;
-    tf.tidy(() => {
-      const powers = [beta1 ** this.#step, beta2 ** this.#step, learningRate, beta1, beta2, epsilon];
-      const scalars = powers.map((value) => tf.scalar(value));
-      for (const [name, { value, first, second }] of this.#weights) {
-        const gradient = gradients.get(name);
-        if (gradient === undefined) continue;
-        runOperation(
-          "ResourceApplyAdam",
-          [["T", "type", "float32"], ["use_locking", "bool", false], ["use_nesterov", "bool", false]],
-          [value, first, second, ...scalars, gradient],
-          0,
-        );
-      }
-    });
+    const scalars = [beta1 ** this.#step, beta2 ** this.#step, learningRate, beta1, beta2, epsilon];
+    return scalars.map((value) => tf.scalar(value));
+  }
+
+  /** Moves every weight that has a gradient under its name. The gradients stay the caller's. */
+  apply(gradients: ReadonlyMap<string, Tensor>, scalars: readonly Tensor[]): void {
+    for (const [name, { value, first, second }] of this.#weights) {
+      const gradient = gradients.get(name);
+      if (gradient === undefined) continue;
+      runOperation(
+        "ResourceApplyAdam",
+        [["T", "type", "float32"], ["use_locking", "bool", false], ["use_nesterov", "bool", false]],
+        [value, first, second, ...scalars, gradient],
+        0,
+      );
+    }
   }
 
   state(): AdamState {

@@ -13,6 +13,7 @@ export {
 } from "./convolution.ts";
 export { maxPool } from "./max_pool.ts";
 export { relu } from "./relu.ts";
+export { spatialMean } from "./spatial_mean.ts";
 export { swish } from "./swish.ts";
 export { sparseSoftmaxCrossEntropy } from "./cross_entropy.ts";
 export { type AdamOptions, type AdamState, type AdamWeight, FusedAdam } from "./adam.ts";

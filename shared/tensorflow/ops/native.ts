@@ -1,5 +1,5 @@
 import type { DataType, GradSaveFunc, Tensor } from "@tensorflow/tfjs";
-import type { TFEOpAttr } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
+import type { NativeAttribute } from "../graph/graph_def.ts";
 import { nativeBackend, tf } from "../load.ts";
 
 /** An attribute of a TensorFlow operation: `[name, kind, value]`. A string in `strings` has no comma. */
@@ -13,14 +13,19 @@ export type Attribute =
   | readonly [name: string, kind: "strings", value: readonly string[]];
 
 /** As the add-on takes it; how lists of types and strings travel is told in scripts/setup/list_attributes.h. */
-const encode = ([name, kind, value]: Attribute): TFEOpAttr => {
+const encode = ([name, kind, value]: Attribute): NativeAttribute => {
   const backend = nativeBackend();
   const { binding } = backend;
   switch (kind) {
     case "type":
       return { name, type: binding.TF_ATTR_TYPE, value: backend.getDTypeInteger(value) };
     case "types":
-      return { name, type: binding.TF_ATTR_SHAPE, value: value.map((type) => backend.getDTypeInteger(type)) };
+      return {
+        name,
+        type: binding.TF_ATTR_SHAPE,
+        value: value.map((type) => backend.getDTypeInteger(type)),
+        isList: true,
+      };
     case "float":
       return { name, type: binding.TF_ATTR_FLOAT, value };
     case "int":
@@ -34,7 +39,7 @@ const encode = ([name, kind, value]: Attribute): TFEOpAttr => {
     case "string":
       return { name, type: binding.TF_ATTR_STRING, value };
     case "strings":
-      return { name, type: binding.TF_ATTR_STRING, value: value.join(",") };
+      return { name, type: binding.TF_ATTR_STRING, value: value.join(","), isList: true };
   }
 };
 
