@@ -1,5 +1,5 @@
 /** A fold whose next fact is published by hand, so that one step can be looked at alone: its services, as processes. */
-import { Blobs, Bus, type BusError, Connection, startNatsServer } from "@subtaxa/bus";
+import { Blobs, Bus, Connection, startNatsServer } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
   type EventOf,
@@ -11,7 +11,7 @@ import {
 import { type Checkpoint, encodeCheckpoint, firstCheckpoint } from "@subtaxa/model";
 import { random } from "@subtaxa/random";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
-import { Config, ConfigProvider, Effect, Layer, type Scope } from "effect";
+import { ConfigProvider, Effect, Layer, type Scope } from "effect";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { root, runArguments } from "../stack/mod.ts";
