@@ -4,9 +4,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the matrices are small: threads
 import nats, numpy as np, pyarrow as pa
 from nats.js import api, errors
 from scipy.optimize import linear_sum_assignment
-from sklearn import decomposition, metrics, mixture
-
+from sklearn import decomposition, metrics, mixture, preprocessing
 NAME = os.environ.get("SUBTAXA_CLUSTERER_NAME") or "gmm"
+DURABLE = f"clusterer-{NAME}"
 NUMBER, UNIT = os.environ.get("SUBTAXA_ACK_WAIT", "30 seconds").split()
 ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60}.get(UNIT[:5], 1)
 MAX_DELIVER = int(os.environ.get("SUBTAXA_MAX_DELIVER", 5))
@@ -16,9 +16,8 @@ ANNOUNCEMENT = json.dumps({
     "v": 1, "name": NAME, "version": "0.1.0", "instance": str(uuid.uuid4()),
     "description": "Gaussian mixture on the principal axes, with as many components as BIC likes best",
     "parameters": {"type": "object", "properties": {"axes": AXES}, "additionalProperties": False}}).encode()
-
-class Final(Exception):
-    """What doing the same again can't mend."""
+class Final(Exception): """What doing the same again can't mend."""
+OF_THE_MESSAGE = (Final, ArithmeticError, LookupError, TypeError, ValueError)
 
 def axes_of(spec):
     given = {"axes": AXES["default"], **spec.get("parameters", {})}
@@ -40,8 +39,7 @@ def divide(points, most, least, axes, random):
     """Number of every row's cluster, 0 … k − 1, by the mixture of `most` components at most that BIC likes best."""
     best, found = np.inf, np.zeros(len(points), int)
     most = min(most, len(points) // least, len(np.unique(points, axis=0)))
-    if most < 2:
-        return found
+    if most < 2: return found
     reduced = decomposition.PCA(min(axes, *points.shape), svd_solver="full").fit_transform(points)
     reduced /= reduced[:, 0].std()
     for k in range(1, most + 1):
@@ -56,8 +54,7 @@ def keep_names(former, assigned, highest):
     old, count = np.unique(former), assigned.max(initial=-1) + 1
     shared = np.zeros((count, len(old)), int)
     np.add.at(shared, (assigned, np.searchsorted(old, former)), 1)
-    best = zip(*linear_sum_assignment(shared, maximize=True))
-    pairs = {int(row): int(old[column]) for row, column in best if shared[row, column] > 0}
+    pairs = {int(a): int(old[b]) for a, b in zip(*linear_sum_assignment(shared, maximize=True)) if shared[a, b] > 0}
     fresh = itertools.count(highest + 1)
     ids = [pairs[row] if row in pairs else next(fresh) for row in range(count)]
     origins = [pairs.get(row, int(old[shared[row].argmax()])) for row in range(count)]
@@ -90,8 +87,7 @@ def relabel(event, features, images, previous):
             if missing := [one for one in image[members] if one not in row_of]:
                 raise Final(f"class {one['name']}: image {missing[0]} has no embedding")
             points = values[[row_of[one] for one in image[members]]].astype(float)
-            if spec["normalisation"] == "l2":
-                points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-300)
+            points = preprocessing.normalize(points) if spec["normalisation"] == "l2" else points
             random = np.random.RandomState([spec["seed"], event["fold"], event["epoch"], index])
             assigned = divide(points, one["allowedClusters"], spec["minClusterSize"], axes_of(spec), random)
             centres = np.array([points[assigned == k].mean(0) for k in range(assigned.max() + 1)])
@@ -103,32 +99,29 @@ def relabel(event, features, images, previous):
     kinds = {"image": pa.uint32(), "class": pa.uint16(), "cluster": pa.uint16(), "distance": pa.float32()}
     about = json.dumps({"artifact": "labels", "v": 1, "subclasses": subclasses, "highestIds": highest})
     schema = pa.schema([pa.field(*kind, nullable=False) for kind in kinds.items()], {"subtaxa": about})
-    values = (pa.array(value).cast(kind) for value, kind in zip((image, of_class, cluster, distance), kinds.values()))
+    labels = pa.table([image, of_class, cluster, distance], list(kinds)).cast(schema)
     with pa.ipc.new_stream(sink := pa.BufferOutputStream(), schema) as writer:
-        writer.write_table(pa.table(list(values), schema=schema))
+        writer.write_table(labels)
     changes = [{"class": a["name"], "from": a["clusters"], "to": b["clusters"]} for a, b in zip(state, classes)]
     changes = [change for change in changes if change["from"] != change["to"]]
     before, now = (of_class * (max(highest) + 1) + ids for ids in (former, cluster))
     return sink.getvalue().to_pybytes(), classes, changes, float(metrics.normalized_mutual_info_score(before, now))
 
 class Clusterer:
-    def __init__(self, nc, store):
-        self.nc, self.js, self.store = nc, nc.jetstream(), store
+    def __init__(self, js, store): self.js, self.store = js, store
     async def newest(self, subject):
-        with contextlib.suppress(errors.NotFoundError):
-            return (await self.js.get_last_msg("SUBTAXA", subject)).seq
+        with contextlib.suppress(errors.NotFoundError): return (await self.js.get_last_msg("SUBTAXA", subject)).seq
         return 0
     async def blob(self, ref):
         with contextlib.suppress(errors.NotFoundError):
             data = (await self.store.get(ref["key"])).data
-            if hashlib.sha256(data).hexdigest() == ref["sha256"]:
-                return data
+            if hashlib.sha256(data).hexdigest() == ref["sha256"]: return data
         raise Final(f"the object store has no blob {ref['key']} with that hash")
     async def publish(self, message, type, route, fold, id, fields):
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         run, trace = message.subject.split(".")[4], (message.headers or {}).get("traceparent")
         headers = {"Nats-Msg-Id": f"{run}:{id}", "ce-id": f"{run}:{id}", "ce-specversion": "1.0", "ce-time": at,
-                   "ce-type": f"subtaxa.{type}.v1", "ce-source": f"/subtaxa/clusterer-{NAME}",
+                   "ce-type": f"subtaxa.{type}.v1", "ce-source": f"/subtaxa/{DURABLE}",
                    "content-type": "application/json"} | ({"traceparent": trace} if trace else {})
         body = json.dumps({"type": type, "v": 1, "at": at, "runId": run, **fields}).encode()
         await self.js.publish(f"subtaxa.{type}.{route}.{run}.{fold}", body, headers=headers)
@@ -139,18 +132,15 @@ class Clusterer:
         run, fold, epoch, spec, state = (event[key] for key in ("runId", "fold", "epoch", "spec", "state"))
         ended = f"subtaxa.run.*.end.{run}.all"
         newest = await self.newest(f"subtaxa.*.*.*.{run}.{fold}")
-        if newest > message.metadata.sequence.stream or await self.newest(ended):
-            return
+        if newest > message.metadata.sequence.stream or await self.newest(ended): return
         axes_of(spec)
         if event["type"] != "features.extracted":
             type, route, classes = "adaptation.planned", "extract", adapt(event)
             more = {"classes": [one["name"] for one in classes if one["allowedClusters"] > 1]}
         else:
-            references = event["features"], event["images"], state["labels"]
-            tables = [await self.blob(reference) if reference else None for reference in references]
+            tables = [one and await self.blob(one) for one in (event["features"], event["images"], state["labels"])]
             data, classes, changes, agreement = await asyncio.to_thread(relabel, event, *tables)
-            if await self.newest(ended):  # in the meantime
-                return
+            if await self.newest(ended): return  # in the meantime
             digest = hashlib.sha256(data).hexdigest()
             await self.store.put(f"sha256-{digest}", data)
             state = {**state, "labels": {"key": f"sha256-{digest}", "sha256": digest, "bytes": len(data)}}
@@ -158,49 +148,40 @@ class Clusterer:
         fields = {"fold": fold, "epoch": epoch, "spec": spec, "state": {**state, "classes": classes}, **more}
         await self.publish(message, type, route, fold, f"{fold}:{epoch}:{type}", fields)
         if event["type"] == "features.extracted":
-            with contextlib.suppress(errors.NotFoundError):
-                await self.store.delete(event["features"]["key"])
-    async def give_up(self, message, tag, reason):
+            with contextlib.suppress(errors.NotFoundError): await self.store.delete(event["features"]["key"])
+    async def give_up(self, message, failure):
+        tag, reason = f"ClustererError/{type(failure).__name__}", f"{message.subject}: {failure}"
+        sequence = str(message.metadata.sequence.stream)
         await self.js.publish(f"dead.{message.subject}", message.data, headers={
-            "Nats-Msg-Id": f"dead:clusterer-{NAME}:{message.metadata.sequence.stream}", "subtaxa-error": tag,
-            "subtaxa-reason": " ".join(reason.split()), "subtaxa-consumer": f"clusterer-{NAME}",
-            "subtaxa-sequence": str(message.metadata.sequence.stream)})
+            "Nats-Msg-Id": f"dead:{DURABLE}:{sequence}", "subtaxa-consumer": DURABLE,
+            "subtaxa-sequence": sequence, "subtaxa-error": tag, "subtaxa-reason": " ".join(reason.split())})
         await self.publish(message, "run.failed", "end", "all", "end", {"error": {"tag": tag, "message": reason}})
         await message.term()
     async def handle(self, message):
-        async def beat():
-            while True:
-                await asyncio.sleep(ACK_WAIT / 2)
-                await message.in_progress()
-        beating, deliveries = asyncio.create_task(beat()), message.metadata.num_delivered
+        working, deliveries = asyncio.create_task(self.work(message)), message.metadata.num_delivered
         try:
-            await self.work(message)
+            while not (await asyncio.wait([working], timeout=ACK_WAIT / 2))[0]:
+                await message.in_progress()
+            working.result()
             await message.ack_sync()
         except asyncio.CancelledError:
+            working.cancel()
             await message.nak()
             raise
         except Exception as failure:
-            final = isinstance(failure, (Final, ArithmeticError, LookupError, TypeError, ValueError))  # of the message
-            if final or deliveries >= MAX_DELIVER:
-                reason = f"{message.subject}: {failure}"
-                return await self.give_up(message, f"ClustererError/{type(failure).__name__}", reason)
-            await message.nak(delay=min(60, 4 ** (deliveries - 1)))
-        finally:
-            beating.cancel()
+            if deliveries < MAX_DELIVER and not isinstance(failure, OF_THE_MESSAGE):
+                return await message.nak(delay=min(60, 4 ** (deliveries - 1)))
+            await self.give_up(message, failure)
 
 async def serve(nc):
     js, filters = nc.jetstream(), [f"subtaxa.{type}.{NAME}.*.*" for type in TAKEN]
-    config = api.ConsumerConfig(durable_name=f"clusterer-{NAME}", filter_subjects=filters, ack_wait=ACK_WAIT,
-                                ack_policy=api.AckPolicy.EXPLICIT, max_deliver=MAX_DELIVER)
-    async def announce(asked):
-        await asked.respond(ANNOUNCEMENT)
+    config = api.ConsumerConfig(filter_subjects=filters, ack_wait=ACK_WAIT, max_deliver=MAX_DELIVER)
+    async def announce(asked): await asked.respond(ANNOUNCEMENT)
     await nc.subscribe("discover.clusterer", cb=announce)
     while True:
         try:  # again whenever the stream or the consumer is gone, or the server away
-            clusterer = Clusterer(nc, await js.object_store("subtaxa-blobs"))
-            with contextlib.suppress(errors.BadRequestError):  # another version has made it
-                await js.add_consumer("SUBTAXA", config)
-            pulled = await js.pull_subscribe_bind(config.durable_name, "SUBTAXA")
+            clusterer = Clusterer(js, await js.object_store("subtaxa-blobs"))
+            pulled = await js.pull_subscribe("", DURABLE, "SUBTAXA", config)  # makes the consumer if there is none
             while True:
                 with contextlib.suppress(nats.errors.TimeoutError):
                     await clusterer.handle((await pulled.fetch(1, timeout=2))[0])
