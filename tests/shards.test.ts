@@ -18,12 +18,10 @@ import { Effect, Fiber, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { type ServiceProcess, type SpreadFold, withSpreadFold } from "../scripts/bench/spread_fold.ts";
-import type { EvaluatorWork } from "../services/evaluator/worker.ts";
-import type { ExtractorWork } from "../services/extractor/worker.ts";
+import type { EvaluatorWork } from "../services/evaluator/mod.ts";
+import type { ExtractorWork } from "../services/extractor/mod.ts";
 
 const env = { SUBTAXA_DETERMINISTIC: "1", SUBTAXA_ACK_WAIT: "3 seconds" };
-// for the workers of this process, which say what is right
-Object.entries(env).forEach(([name, value]) => Deno.env.set(name, value));
 
 /** 512 pixels: batches of 6 images, portions of 96. */
 const [images, imageSize] = [1000, 512];
@@ -172,6 +170,8 @@ const evaluation = (fold: SpreadFold) =>
 
 Deno.test("a step is spread over instances, survives their death, and is put together once and as if done at once", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-shards-" });
+  // for the workers of this process, which say what is right
+  Deno.env.set("SUBTAXA_DETERMINISTIC", "1");
   try {
     await Effect.runPromise(Effect.scoped(
       withSpreadFold(
@@ -180,6 +180,7 @@ Deno.test("a step is spread over instances, survives their death, and is put tog
       ),
     ));
   } finally {
+    Deno.env.delete("SUBTAXA_DETERMINISTIC");
     await Deno.remove(folder, { recursive: true });
   }
 });
