@@ -1,4 +1,4 @@
-import { Blobs, BUCKET, Bus, Connection } from "@subtaxa/bus";
+import { Blobs, BUCKET, Bus, Connection, lagOfConsumer } from "@subtaxa/bus";
 import {
   type BlobRef,
   decodeFeatures,
@@ -11,7 +11,8 @@ import {
   subjects,
 } from "@subtaxa/contracts";
 import { confusionOf, metricsOf } from "@subtaxa/metrics";
-import { runDataFiles } from "@subtaxa/model";
+import { encodePretrained, runDataFiles } from "@subtaxa/model";
+import { madeUpWeights } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Objm } from "@nats-io/obj";
 import { Effect, Fiber, Stream } from "effect";
@@ -24,7 +25,7 @@ import type { ExtractorWork } from "../services/extractor/mod.ts";
 const env = { SUBTAXA_DETERMINISTIC: "1", SUBTAXA_ACK_WAIT: "3 seconds" };
 
 /** 512 pixels: batches of 6 images, portions of 96. */
-const [images, imageSize] = [1000, 512];
+const [images, imageSize] = [640, 512];
 
 /** Waits for the fact that a run's step ends with; the run's whole log then. */
 const logUntil = <T extends EventType>(runId: string, type: T) =>
@@ -66,8 +67,18 @@ const keptBlobs = (runId: string, wanted: number) =>
     );
   });
 
-const instances = (fold: SpreadFold, service: "extractor" | "evaluator") =>
-  Effect.all([fold.start(service, env), fold.start(service, env)]);
+/** So many instances of a service that ask for messages. */
+const instances = (fold: SpreadFold, service: "extractor" | "evaluator", count: number) =>
+  Effect.gen(function* () {
+    const started = yield* Effect.forEach(Array.from({ length: count }), () => fold.start(service, env));
+    yield* lagOfConsumer(service).pipe(
+      Effect.catch(() => Effect.succeed({ waiting: 0 })), // nobody has made the consumer yet
+      Effect.delay("200 millis"),
+      Effect.repeat({ until: ({ waiting }) => waiting >= count }),
+      Effect.timeout("60 seconds"),
+    );
+    return started;
+  });
 
 const planned = (fold: SpreadFold, runId: string): EventOf<"adaptation.planned"> => ({
   ...fold.head(runId),
@@ -98,7 +109,7 @@ const read = (ref: BlobRef) => Effect.flatMap(Blobs, (blobs) => blobs.get(ref));
 const extraction = (fold: SpreadFold) =>
   Effect.gen(function* () {
     const bus = yield* Bus;
-    const workers = yield* instances(fold, "extractor");
+    const workers = yield* instances(fold, "extractor", 2);
     const isOf = ({ pid }: ServiceProcess) => (by: string | undefined) => by?.endsWith(`-${pid}`) === true;
 
     yield* bus.publish(planned(fold, "shared"));
@@ -112,7 +123,7 @@ const extraction = (fold: SpreadFold) =>
     expect(yield* read(shared.end.images!)).toEqual(whole.images);
     expect(yield* keptBlobs("shared", 1)).toEqual([shared.end.features.key]);
 
-    const [victim, survivor] = workers;
+    const [victim, survivor] = workers as [ServiceProcess, ServiceProcess];
     const atWork = yield* bus.listen("progress.run.killed", RunProgress).pipe(
       Stream.filter(({ part }) => isOf(victim)(part?.instance)),
       Stream.take(1),
@@ -139,7 +150,7 @@ const extraction = (fold: SpreadFold) =>
 const evaluation = (fold: SpreadFold) =>
   Effect.gen(function* () {
     const bus = yield* Bus;
-    const workers = yield* instances(fold, "evaluator");
+    const workers = yield* instances(fold, "evaluator", 2);
     const matrix = [[1, 0], [0, 1]];
     const validated: EventOf<"epoch.validated"> = {
       ...fold.head("scored"),
@@ -168,19 +179,65 @@ const evaluation = (fold: SpreadFold) =>
     expect(yield* keptBlobs("scored", 0)).toEqual([]);
   }).pipe(Effect.scoped);
 
-Deno.test("a step is spread over instances, survives their death, and is put together once and as if done at once", async () => {
+/** Two folds wait for the features of one frozen backbone. */
+const frozenBackbone = (fold: SpreadFold) =>
+  Effect.gen(function* () {
+    const bus = yield* Bus;
+    yield* instances(fold, "extractor", 1);
+    const pretrained = yield* (yield* Blobs).put(encodePretrained(madeUpWeights("small", "keras")));
+    const head = fold.head("frozen");
+    for (const number of [0, 1]) {
+      yield* bus.publish({
+        ...{ ...head, type: "run.requested", fold: number, epoch: 0 },
+        spec: { ...head.spec, folds: 2, freeze: "backbone", pretrained },
+        state: { ...head.state, checkpoint: null, best: null },
+      });
+    }
+    const all = bus.facts({ filter: subjects.run("frozen") });
+    const facts = yield* all.pipe(
+      Stream.takeUntil(({ event }) => event.type === "backbone.extracted" && event.fold === 0),
+      Stream.runCollect,
+    );
+    const events = [...facts].map(({ event }) => event);
+    portionsBy(events);
+    expect(events.filter(isShardEvent).every((event) => event.fold === 0)).toBe(true);
+    const extracted = events.flatMap((event) => event.type === "backbone.extracted" ? [event] : []);
+    // the one that did it for both speaks last
+    expect(extracted.map((event) => event.fold)).toEqual([1, 0]);
+    const [one, other] = extracted.map(({ state }) => state.frozen!);
+    expect(one).toEqual(other);
+    const features = decodeFeatures(yield* read(one!));
+    expect(Array.from(features.image)).toEqual(Array.from({ length: fewImages }, (_, i) => i));
+    expect(features.values).toHaveLength(fewImages * features.dimension);
+    expect(yield* keptBlobs("frozen", 0)).toEqual([]);
+  }).pipe(Effect.scoped);
+
+/** Two portions. */
+const fewImages = 130;
+
+const inFolder = async (use: (folder: string) => Promise<void>) => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-shards-" });
   // for the workers of this process, which say what is right
   Deno.env.set("SUBTAXA_DETERMINISTIC", "1");
   try {
-    await Effect.runPromise(Effect.scoped(
-      withSpreadFold(
-        { folder, images, imageSize },
-        (fold) => Effect.andThen(extraction(fold), evaluation(fold)),
-      ),
-    ));
+    await use(folder);
   } finally {
     Deno.env.delete("SUBTAXA_DETERMINISTIC");
     await Deno.remove(folder, { recursive: true });
   }
-});
+};
+
+Deno.test("a step is spread over instances, survives their death, and is put together once and as if done at once", () =>
+  inFolder((folder) =>
+    Effect.runPromise(Effect.scoped(
+      withSpreadFold(
+        { folder, images, imageSize },
+        (fold) => Effect.andThen(extraction(fold), evaluation(fold)),
+      ),
+    ))
+  ));
+
+Deno.test("a frozen backbone's features are made once for all folds, in shards too", () =>
+  inFolder((folder) =>
+    Effect.runPromise(Effect.scoped(withSpreadFold({ folder, images: fewImages, imageSize }, frozenBackbone)))
+  ));
