@@ -32,7 +32,7 @@ const receivedBytes = Metric.counter("subtaxa_blob_received_bytes_total", {
 const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number }> => {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
     hash.update(chunk);
     bytes += chunk.length;
   }
@@ -119,7 +119,7 @@ export class Blobs extends Context.Service<Blobs, {
         attempt(`store the blob ${ref.key}`, async () => {
           const known = await store.info(ref.key);
           if (known && !known.deleted && known.size === ref.bytes) return 0;
-          const stream = Readable.toWeb(createReadStream(pathOf(ref)));
+          const stream = Readable.toWeb(createReadStream(pathOf(ref), { highWaterMark: chunkBytes }));
           await store.put(
             { name: ref.key, options: { max_chunk_size: chunkBytes } },
             stream as ReadableStream<Uint8Array>,
