@@ -85,7 +85,9 @@ const progressFor = <E extends SpreadEvent, R>(step: ShardedStep<E, R>, event: E
 const begin = <E extends SpreadEvent, R>(step: ShardedStep<E, R>, event: E): Handling<R> =>
   Effect.gen(function* () {
     const { images, batch } = yield* step.measure(event);
-    const division = divide(images, batch);
+    // what another version has begun to lay out stays as it is
+    const [first] = yield* shardsOf(event, 1);
+    const division = first?.event.division ?? divide(images, batch);
     const [whole, ...more] = portionsOf(division, 0);
     if (whole && more.length === 0 && division.shards === 1) {
       const outputFile = yield* scratchFile;
