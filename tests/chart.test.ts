@@ -107,12 +107,6 @@ const startCluster = (
           }),
       );
     }
-    for (const { monitoring } of servers) {
-      yield* until(
-        () => fetch(`http://127.0.0.1:${monitoring}/healthz`).then((answer) => answer.text(), () => ""),
-        (text) => text.includes(`"ok"`),
-      );
-    }
     return servers;
   });
 
@@ -131,6 +125,12 @@ const Jsz = z.object({
     })).default([]),
   })).default([]),
 });
+
+const healthy = ({ monitoring }: Server) =>
+  until(
+    () => fetch(`http://127.0.0.1:${monitoring}/healthz`).then((answer) => answer.text(), () => ""),
+    (text) => text.includes(`"ok"`),
+  );
 
 /** What KEDA's scaler reads: all consumers of the facts that a server knows, with their leader and what waits. */
 const consumersOf = async ({ monitoring }: Server) => {
@@ -161,20 +161,23 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       env: { NATS_URL: urlOf(userOf(service.name)), SUBTAXA_REPLICAS: "3" },
     }));
 
-    // before anything has ever run, KEDA finds the consumer of every ScaledObject, empty
+    // before anything has ever run, KEDA finds the consumer of every ScaledObject, empty; the servers are only starting now
     for (const { module, env } of services.filter(({ name }) => name !== "gateway")) {
-      const { success } = yield* Effect.promise(() =>
+      const { success, stdout, stderr } = yield* Effect.promise(() =>
         new Deno.Command(Deno.execPath(), {
           args: ["run", "--quiet", "-A", module],
           env: { ...env, SUBTAXA_DATA: folder, SUBTAXA_REGISTER_ONLY: "true" },
-          stdout: "null",
+          stdout: "piped",
+          stderr: "piped",
         }).output()
       );
-      expect(success).toBe(true);
+      const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+      if (!success) throw new Error(`${module} could not register:\n${said}`);
     }
     const wanted = manifests.filter(({ kind }) => kind === "ScaledObject")
       .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer).sort();
     for (const server of servers) {
+      yield* healthy(server);
       const found = yield* until(() => consumersOf(server), (all) => all.length >= wanted.length);
       expect(found.map(({ name }) => name).sort()).toEqual(wanted);
       for (const consumer of found) {

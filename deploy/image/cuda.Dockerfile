@@ -1,8 +1,8 @@
 # Subtaxa's services for NVIDIA GPUs: docker build -f deploy/image/cuda.Dockerfile -t subtaxa:0.1.0-cuda .
-# Bases are pinned by exact tag; deploy/README.md says how to pin them by digest.
-ARG NODE_IMAGE=node:22.12.0-bookworm-slim
-ARG BUILD_IMAGE=python:3.12.8-bookworm
-ARG BASE_IMAGE=debian:bookworm-20241223-slim
+# Bases are pinned by digest, as github.com/docker-library/repo-info lists them; deploy/README.md says how to renew them.
+ARG NODE_IMAGE=node:22.23.2-bookworm-slim@sha256:48e4b67d85f87bd551df43704e24d252f56cc5f8e9718841aace50f19948f0f9
+ARG BUILD_IMAGE=python:3.12.14-bookworm@sha256:dbbe4ceb97851e2e5fa83798b239811f871cb743b259ba3563737349f6bcfaa0
+ARG BASE_IMAGE=debian:bookworm-20260918-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 
 FROM ${NODE_IMAGE} AS deno
 COPY deploy/image/fetch-deno.sh /build/

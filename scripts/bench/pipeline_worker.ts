@@ -3,7 +3,6 @@
 import { RunRequest, specOf } from "@subtaxa/contracts";
 import { firstCheckpoint, inputTensor } from "@subtaxa/model";
 import { random } from "@subtaxa/random";
-import { tf } from "@subtaxa/tensorflow";
 import { trainEpoch } from "../../services/trainer/mod.ts";
 
 export interface Waiting {
@@ -48,8 +47,6 @@ const waitingSeconds = (): number => {
     const started = performance.now();
     const batch = train.subarray(step * batchSize, (step + 1) * batchSize);
     const input = inputTensor(images, batch, start.preprocessing, augmentation);
-    // TensorFlow gets a tensor with the first operation on it; this one does hardly anything.
-    tf.tidy(() => void tf.slice(input, [0, 0, 0, 0], [1, 1, 1, 1]));
     input.dispose();
     return performance.now() - started;
   }));

@@ -130,7 +130,18 @@ const readNames = (): Set<string> => {
 test("services are configured by the names that they read, each in the order its values need", async () => {
   const known = readNames();
   expect(known).toContain("SUBTAXA_PROBE_PORT");
-  for (const [, { manifests }] of await renderAll({ all: { settings: { deterministic: true } } })) {
+  known.add("OTEL_EXPORTER_OTLP_ENDPOINT"); // read by Effect's OtlpTracer.layerFromConfig
+  const settings = {
+    deterministic: true,
+    otlpEndpoint: "http://collector.monitoring:4318",
+    clustererTimeout: "3 days",
+    natsWait: "5 minutes",
+  };
+  for (const [, { manifests }] of await renderAll({ all: { settings } })) {
+    const [gateway] = workloads([find(manifests, "Deployment", "gateway")])[0]!.pod.containers;
+    expect(gateway?.env).toContainEqual({ name: "SUBTAXA_CLUSTERER_TIMEOUT", value: "3 days" });
+    expect(find(manifests, "NetworkPolicy", "services").spec)
+      .toMatchObject({ egress: expect.arrayContaining([{ ports: [{ port: 4318 }] }]) });
     for (const { pod } of workloads(manifests)) {
       for (const { name, env } of pod.containers) {
         if (name === "nats") continue;
@@ -141,6 +152,9 @@ test("services are configured by the names that they read, each in the order its
         expect(env.find((one) => one.name === "NATS_URL")?.value)
           .toBe(`nats://${name}:$(NATS_PASSWORD)@demo-subtaxa-nats:4222`);
         expect(env.find((one) => one.name === "SUBTAXA_REPLICAS")?.value).toBe("3");
+        expect(env.find((one) => one.name === "SUBTAXA_NATS_WAIT")?.value).toBe("5 minutes");
+        expect(env.find((one) => one.name === "OTEL_EXPORTER_OTLP_ENDPOINT")?.value)
+          .toBe("http://collector.monitoring:4318");
       }
     }
   }
@@ -234,6 +248,8 @@ test("values that can't be meant are refused, by name", async () => {
     "no NATS": { nats: { enabled: false } },
     "no monitoring": { nats: { enabled: false, external: { url: "nats://host:4222" } } },
     gateways: { gateway: { replicas: 2 } },
+    timeout: { settings: { clustererTimeout: "soon" } },
+    collector: { settings: { otlpEndpoint: "collector:4318" } },
   }));
   const says = {
     typo: /replica/,
@@ -246,6 +262,8 @@ test("values that can't be meant are refused, by name", async () => {
     "no NATS": /nats\.external\.url: the address/,
     "no monitoring": /nats\.external\.monitoring: KEDA asks it/,
     gateways: /gateway\.replicas: several gateways need/,
+    timeout: /\/settings\/clustererTimeout/,
+    collector: /\/settings\/otlpEndpoint/,
   };
   for (const [name, pattern] of Object.entries(says)) {
     const answer = answers.get(name);

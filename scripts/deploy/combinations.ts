@@ -54,8 +54,9 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
         metricsFrom: [{
           namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } },
         }],
-        moreEgress: [{ ports: [{ port: 4318, protocol: "TCP" }] }],
+        moreEgress: [{ ports: [{ port: 9000, protocol: "TCP" }] }],
       },
+      settings: { otlpEndpoint: "http://collector.monitoring:4318" },
     },
     "open-without": {
       nats: { persistence: { enabled: false } },

@@ -1,4 +1,4 @@
-import { Bus, KeyValue } from "@subtaxa/bus";
+import { Bus, Connection } from "@subtaxa/bus";
 import {
   type ClustererAnnouncement,
   type ClustererView,
@@ -8,6 +8,7 @@ import {
 } from "@subtaxa/contracts";
 import { Effect, Fiber } from "effect";
 import { expect } from "expect";
+import { Absences } from "./absences.ts";
 import { aliveClusterers, unfitParameters } from "./clusterers.ts";
 import { type Gateway, problemIn, withGateway } from "./testing.ts";
 import { factsOf, importTrees, requestOf, startRun } from "./testing_run.ts";
@@ -149,8 +150,13 @@ Deno.test(
       await seen(gateway, id, ({ step }) => step !== waiting);
     });
     await seen(gateway, id, ({ step }) => step === waiting);
-    const note = () => gateway.run(Effect.flatMap(KeyValue, (kv) => kv.get("absent.xmeans")));
+    const note = () => gateway.run(Effect.flatMap(Absences, (absences) => absences.get("xmeans")));
     const since = Date.parse((await note())!);
+    // SUBTAXA_CLUSTERER_TIMEOUT may be days: the note must not vanish before, which would start the clock anew
+    const bucket = await gateway.run(
+      Effect.flatMap(Connection, ({ jsm }) => Effect.promise(() => jsm.streams.info("KV_subtaxa-absences"))),
+    );
+    expect([bucket.state.messages > 0, bucket.config.max_age]).toEqual([true, 0]);
     await gateway.run(Fiber.interrupt(watcher));
     const again = await watch();
 

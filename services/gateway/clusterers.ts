@@ -93,7 +93,8 @@ export const checkClusterer = (
       );
     }
     if (Object.keys(parameters).length === 0) return;
-    for (const { name, version, parameters: schema } of yield* announcements) {
+    // in whatever order they answer, the newest is what a caller is told first
+    for (const { name, version, parameters: schema } of [...yield* announcements].sort(byVersion)) {
       if (name !== clusterer) continue;
       const errors = unfitParameters(schema, parameters);
       if (errors?.length === 0) continue;

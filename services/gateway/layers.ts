@@ -1,5 +1,6 @@
 import { KeyValue } from "@subtaxa/bus";
 import { Effect, Layer } from "effect";
+import { Absences } from "./absences.ts";
 import { Api } from "./api/mod.ts";
 import { GatewayError } from "./error.ts";
 import { ReadModel } from "./read_model.ts";
@@ -7,13 +8,14 @@ import { Settings } from "./settings.ts";
 import { KEY_LIFETIME } from "./start_run.ts";
 import { removeAbandonedWorkspaces } from "./workspace.ts";
 
-type Parts = Api | ReadModel | Settings | KeyValue;
+type Parts = Api | ReadModel | Settings | KeyValue | Absences;
 
 /** All that the gateway's handlers and routes need besides the bus. */
 export const gatewayLayer = Api.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(
     ReadModel.layer,
     KeyValue.layer("subtaxa-requests", KEY_LIFETIME),
+    Absences.layer,
     Layer.effectDiscard(removeAbandonedWorkspaces),
   )),
   // the settings first: a gateway that must not start touches nothing

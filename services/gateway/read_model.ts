@@ -1,4 +1,4 @@
-import { Blobs, Bus, type BusError, type Fact } from "@subtaxa/bus";
+import { Blobs, Bus, type BusError, Connection, type Fact } from "@subtaxa/bus";
 import {
   type BlobRef,
   DatasetProgress,
@@ -94,6 +94,7 @@ export class ReadModel extends Context.Service<ReadModel, {
     Effect.gen(function* () {
       const bus = yield* Bus;
       const blobs = yield* Blobs;
+      const { untilReady } = yield* Connection;
       const runs = new Map<string, Entry>();
       const datasets = new Map<string, DatasetLog>();
       let absent: ReadonlySet<string> = new Set();
@@ -167,7 +168,7 @@ export class ReadModel extends Context.Service<ReadModel, {
           }),
         );
       const caughtUp = Effect.gen(function* () {
-        const newest = yield* bus.newest(subjects.all);
+        const newest = yield* untilReady(bus.newest(subjects.all));
         if (!newest) return;
         // one that can't be read is never seen: then stop waiting when nothing comes any more
         for (let before = -1; before < SubscriptionRef.getUnsafe(position);) {

@@ -8,6 +8,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { expect } from "expect";
 import { join } from "node:path";
 import sharp from "sharp";
+import type { Absences } from "./absences.ts";
 import { Api } from "./api/mod.ts";
 import { importDataset, importFilters } from "./handlers.ts";
 import { gatewayLayer } from "./layers.ts";
@@ -16,7 +17,7 @@ import type { Settings } from "./settings.ts";
 
 export const natsServer = natsServerPath(subtaxaHome(), currentPlatform()!);
 
-type BusServices = Bus | Blobs | Connection | KeyValue | ReadModel | Settings;
+type BusServices = Absences | Bus | Blobs | Connection | KeyValue | ReadModel | Settings;
 
 export interface Gateway {
   /** `http://127.0.0.1:<port>` */

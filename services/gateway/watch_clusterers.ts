@@ -1,6 +1,7 @@
-import { Bus, KeyValue } from "@subtaxa/bus";
+import { Bus } from "@subtaxa/bus";
 import { CONTRACT_VERSION, describeFailure, type Failure } from "@subtaxa/contracts";
 import { Clock, Data, Duration, Effect } from "effect";
+import { Absences } from "./absences.ts";
 import { aliveClusterers } from "./clusterers.ts";
 import { ReadModel } from "./read_model.ts";
 import { Settings } from "./settings.ts";
@@ -20,15 +21,13 @@ const noInstance = (clusterer: string, waited: Duration.Duration): ClustererErro
       "start one, and the run again; SUBTAXA_CLUSTERER_TIMEOUT sets how long runs wait",
   });
 
-const noteOf = (clusterer: string) => `absent.${clusterer}`;
-
 /**
- * Looks once whether the clusterers that runs wait for are alive. Since when one has been absent stands in the bucket, so that
+ * Looks once whether the clusterers that runs wait for are alive. Since when one has been absent is noted in NATS, so that
  * a gateway that is started anew, or another one, goes on counting.
  */
 const look = Effect.gen(function* () {
   const model = yield* ReadModel;
-  const kv = yield* KeyValue;
+  const absences = yield* Absences;
   const bus = yield* Bus;
   const { clustererTimeout } = yield* Settings;
   const awaited = yield* model.awaited;
@@ -40,9 +39,9 @@ const look = Effect.gen(function* () {
   const since = new Map<string, number>();
   for (const name of names) {
     if (!alive.has(name)) {
-      since.set(name, Date.parse(yield* kv.claim(noteOf(name), new Date(now).toISOString())));
-    } else if ((yield* kv.get(noteOf(name))) !== null) {
-      yield* kv.remove(noteOf(name));
+      since.set(name, Date.parse(yield* absences.claim(name, new Date(now).toISOString())));
+    } else if ((yield* absences.get(name)) !== null) {
+      yield* absences.remove(name);
     }
   }
   yield* model.setAbsent(new Set(since.keys()));
@@ -62,7 +61,7 @@ const look = Effect.gen(function* () {
 });
 
 /** Ends runs whose clusterer stays away for `SUBTAXA_CLUSTERER_TIMEOUT`, and lets the others say that they wait. */
-export const watchClusterers: Effect.Effect<never, never, Bus | KeyValue | ReadModel | Settings> = Effect
+export const watchClusterers: Effect.Effect<never, never, Absences | Bus | ReadModel | Settings> = Effect
   .flatMap(
     Settings,
     ({ clustererTimeout }) =>

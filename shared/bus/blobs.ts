@@ -73,16 +73,16 @@ export class Blobs extends Context.Service<Blobs, {
   static readonly layer = Layer.effect(
     Blobs,
     Effect.gen(function* () {
-      const { nc } = yield* Connection;
+      const { nc, untilReady } = yield* Connection;
       const { data, replicas } = yield* Config.all({
         data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
         replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
       });
       const cacheFolder = resolve(data, "cache");
-      const store = yield* attempt(
+      const store = yield* untilReady(attempt(
         "open the object store",
         () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
-      );
+      ));
       const verified = new Set<string>();
       yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
       yield* Metric.update(receivedBytes, 0);

@@ -3,8 +3,9 @@ import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/j
 import { nanos, type NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { subjects } from "@subtaxa/contracts";
-import { Config, Context, Duration, Effect, Layer, Schedule } from "effect";
+import { Config, Context, Duration, Effect, Layer } from "effect";
 import { attempt } from "./error.ts";
+import { type UntilReady, untilReady } from "./ready.ts";
 
 /** Facts: what happened, durable and replayable. */
 export const FACTS = "SUBTAXA";
@@ -49,18 +50,25 @@ export class Connection extends Context.Service<Connection, {
   readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** For what is made in NATS when a service starts: waits while the servers are still forming a cluster. */
+  readonly untilReady: UntilReady;
 }>()("subtaxa/bus/Connection") {
-  /** `service` names the client at the server and is the source of every event. Reads `NATS_URL`, `SUBTAXA_REPLICAS`. */
+  /**
+   * `service` names the client at the server and is the source of every event. Reads `NATS_URL`, `SUBTAXA_REPLICAS` and
+   * `SUBTAXA_NATS_WAIT`, for which it waits for a server that isn't there yet.
+   */
   static readonly layer = (service: string) =>
     Layer.effect(
       Connection,
       Effect.gen(function* () {
-        const { url, replicas } = yield* Config.all({
+        const { url, replicas, limit } = yield* Config.all({
           url: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
           replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
+          limit: Config.Duration("SUBTAXA_NATS_WAIT").pipe(Config.withDefault(Duration.minutes(2))),
         });
         const server = yield* attempt("read NATS_URL", () => Promise.resolve(serverOf(url)));
-        const nc = yield* Effect.acquireRelease(
+        const wait = untilReady({ address: server.servers, replicas, limit });
+        const nc = yield* wait(Effect.acquireRelease(
           attempt(`connect to NATS at ${server.servers}`, () =>
             connect({
               ...server,
@@ -68,14 +76,15 @@ export class Connection extends Context.Service<Connection, {
               maxReconnectAttempts: -1,
               reconnectTimeWait: 250,
               timeout: 5_000,
-            })).pipe(Effect.retry(Schedule.max([Schedule.exponential("100 millis"), Schedule.recurs(7)]))),
+            })),
           (nc) =>
             Effect.promise(() => nc.drain().catch(() => nc.close())).pipe(Effect.timeoutOption("5 seconds")),
+        ));
+        const jsm = yield* wait(
+          attempt("ask NATS for JetStream (is the server started with -js?)", () => jetstreamManager(nc)),
         );
-        const jsm = yield* attempt("ask NATS for JetStream (is the server started with -js?)", () =>
-          jetstreamManager(nc));
         for (const config of streams) {
-          yield* attempt(`create the stream ${config.name}`, () =>
+          yield* wait(attempt(`create the stream ${config.name}`, () =>
             jsm.streams.add({
               ...config,
               name: config.name!,
@@ -83,9 +92,9 @@ export class Connection extends Context.Service<Connection, {
               retention: RetentionPolicy.Limits,
               discard: DiscardPolicy.Old,
               num_replicas: replicas,
-            }));
+            })));
         }
-        return Connection.of({ service, nc, js: jetstream(nc), jsm });
+        return Connection.of({ service, nc, js: jetstream(nc), jsm, untilReady: wait });
       }),
     );
 }

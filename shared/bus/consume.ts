@@ -17,6 +17,7 @@ import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
 import { deadLetter } from "./dead_letters.ts";
 import { attempt, type BusError } from "./error.ts";
+import { mayPass } from "./ready.ts";
 import { processSpan, traceOutcome } from "./tracing.ts";
 import { z } from "zod";
 
@@ -74,7 +75,7 @@ export const registerConsumer = (
   { durable, filters }: Pick<ConsumeOptions, "durable" | "filters">,
 ): Effect.Effect<void, BusError, Connection> =>
   Effect.gen(function* () {
-    const { jsm } = yield* Connection;
+    const { jsm, untilReady } = yield* Connection;
     const { ackWait, maxDeliver } = yield* DeliveryConfig.pipe(Effect.orDie);
     const config = {
       durable_name: durable,
@@ -83,8 +84,12 @@ export const registerConsumer = (
       ack_wait: nanos(Duration.toMillis(ackWait)),
       max_deliver: maxDeliver,
     };
-    yield* attempt(`create the consumer ${durable}`, () =>
-      jsm.consumers.add(FACTS, config).catch(() => jsm.consumers.update(FACTS, durable, config)));
+    const create = attempt(`create the consumer ${durable}`, () => jsm.consumers.add(FACTS, config));
+    const update = attempt(
+      `update the consumer ${durable}`,
+      () => jsm.consumers.update(FACTS, durable, config),
+    );
+    yield* untilReady(create.pipe(Effect.catchIf((error) => !mayPass(error), () => update)));
   });
 
 /**
@@ -101,14 +106,16 @@ export const consume = <R>(
   handler: Handler<R>,
 ): Effect.Effect<never, BusError, R | Bus | Blobs | Connection> =>
   Effect.gen(function* () {
-    const { js, nc } = yield* Connection;
+    const { js, nc, untilReady } = yield* Connection;
     const bus = yield* Bus;
     const blobs = yield* Blobs;
     const { ackWait, maxDeliver } = yield* DeliveryConfig.pipe(Effect.orDie);
 
     const ensure = registerConsumer(options).pipe(
       Effect.andThen(
-        attempt(`find the consumer ${options.durable}`, () => js.consumers.get(FACTS, options.durable)),
+        untilReady(
+          attempt(`find the consumer ${options.durable}`, () => js.consumers.get(FACTS, options.durable)),
+        ),
       ),
     );
 
@@ -249,7 +256,10 @@ export const consume = <R>(
         }),
       );
       if (!message) return;
-      const settled = yield* settle(message);
-      if (options.onSettled) yield* options.onSettled(settled);
+      yield* settle(message).pipe(
+        Effect.flatMap((settled) => options.onSettled?.(settled) ?? Effect.void),
+        // no dead letter could be written: the message was handed back
+        Effect.catch((error) => Effect.logWarning(error.message)),
+      );
     }).pipe(Effect.forever);
   });

@@ -61,15 +61,15 @@ const Advisory = z.object({ stream_seq: z.number(), consumer: z.string(), delive
  * killed each time. The server's notices are kept in a stream, so none is missed while nobody listens. Runs until interrupted.
  */
 export const reconcileExhausted: Effect.Effect<never, BusError, Bus | Connection> = Effect.gen(function* () {
-  const { js, jsm } = yield* Connection;
-  yield* attempt(
+  const { js, jsm, untilReady } = yield* Connection;
+  yield* untilReady(attempt(
     "create the consumer reconciler",
     () => jsm.consumers.add(EXHAUSTED, { durable_name: "reconciler", ack_policy: AckPolicy.Explicit }),
-  );
-  const consumer = yield* attempt(
+  ));
+  const consumer = yield* untilReady(attempt(
     "find the consumer reconciler",
     () => js.consumers.get(EXHAUSTED, "reconciler"),
-  );
+  ));
   const handle = (notice: JsMsg) =>
     Effect.gen(function* () {
       const advisory = Advisory.safeParse(notice.json());
@@ -100,7 +100,12 @@ export const reconcileExhausted: Effect.Effect<never, BusError, Bus | Connection
       ),
     );
     if (!notice) return;
-    yield* handle(notice);
-    notice.ack();
+    yield* handle(notice).pipe(
+      Effect.andThen(Effect.sync(() => notice.ack())),
+      Effect.catch((error) => {
+        notice.nak(1_000);
+        return Effect.logWarning(error.message);
+      }),
+    );
   }).pipe(Effect.forever);
 });

@@ -4,6 +4,8 @@ import { Data, Effect } from "effect";
 export type BusReason =
   /** The server can't be reached or doesn't answer in time. */
   | { readonly _tag: "Unreachable" }
+  /** A service that starts has waited for the server, or for its cluster to form, as long as it may. */
+  | { readonly _tag: "NotReady"; readonly seconds: number }
   /** The server answered with an error (limits, permissions, a missing stream). */
   | { readonly _tag: "Refused" }
   | { readonly _tag: "BlobMissing"; readonly key: string }

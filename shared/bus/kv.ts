@@ -19,10 +19,11 @@ export class KeyValue extends Context.Service<KeyValue, {
     Layer.effect(
       KeyValue,
       Effect.gen(function* () {
-        const { nc } = yield* Connection;
+        const { nc, untilReady } = yield* Connection;
         const replicas = yield* Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1));
-        const kv = yield* attempt(`open the bucket ${bucket}`, () =>
-          new Kvm(nc).create(bucket, { ttl, replicas }));
+        const kv = yield* untilReady(
+          attempt(`open the bucket ${bucket}`, () => new Kvm(nc).create(bucket, { ttl, replicas })),
+        );
         const get = (key: string) =>
           attempt(`read ${bucket}/${key}`, async () => {
             const entry = await kv.get(key);
@@ -30,8 +31,7 @@ export class KeyValue extends Context.Service<KeyValue, {
           });
         const create = (key: string, value: string) =>
           attempt(`write ${bucket}/${key}`, () =>
-            kv.create(key, value).then(() =>
-              true, (cause) => {
+            kv.create(key, value).then(() => true, (cause) => {
               if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE) return false;
               throw cause;
             }));

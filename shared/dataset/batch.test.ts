@@ -40,6 +40,23 @@ Deno.test("without augmentation a batch holds the chosen images, in order, scale
   expect([...result]).toEqual([...at(2), ...at(0), ...at(2)]);
 });
 
+Deno.test("levels: any channel, scaled and shifted in single precision, all 256", () => {
+  const source: Images = {
+    pixels: Uint8Array.from(
+      { length: 768 },
+      (_, i) => (i % 3 === 1 ? 255 - Math.floor(i / 3) : Math.floor(i / 3)),
+    ),
+    ...{ side: 16, channels: 3, count: 1 },
+  };
+  const { fround } = Math;
+  const expected = Array.from({ length: 256 }, (_, level) => [
+    fround(fround(fround((255 - level) / 255) * fround(0.3)) + fround(-0.7)),
+    fround(fround(level / 255) * 255),
+  ]);
+  const levels = [{ channel: 1, scale: 0.3, offset: -0.7 }, { channel: 2, scale: 255, offset: 0 }];
+  expect([...batch(source, [0], { augment: "none" }, levels)]).toEqual(expected.flat());
+});
+
 for (const channels of [1, 3] as const) {
   Deno.test(`flip-rotate gives exactly the 8 symmetries, equally often, ${channels} channel(s)`, () => {
     const source = images(4, channels, 3);
@@ -64,7 +81,7 @@ for (const channels of [1, 3] as const) {
 Deno.test("the same seed gives the same batch", () => {
   const source = images(8, 1, 20);
   const draw = (seed: number) =>
-    batch(source, [...Array(20).keys()], { augment: "flip-rotate", random: random(seed) });
+    batch(source, [...Array(20).keys()], { augment: "flip-rotate", random: random(seed) }).slice();
   expect(draw(1)).toEqual(draw(1));
   expect(draw(1)).not.toEqual(draw(2));
 });

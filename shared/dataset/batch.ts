@@ -1,5 +1,5 @@
 import type { Random } from "@subtaxa/random";
-import { copyChannel, memory } from "./batch.wasm";
+import { copyPixels, memory } from "./batch.wasm";
 
 /** Square images of one size, uint8 [count, side, side, channels]. */
 export interface Images {
@@ -15,16 +15,24 @@ export type Augmentation =
   /** Every image in one of the 8 symmetries of the square, each equally likely. */
   | { readonly augment: "flip-rotate"; readonly random: Random };
 
-/** What the 256 levels of each channel of a batch become, and the channel of the images that they are taken from. */
-export type Levels = readonly { readonly channel: number; readonly values: Float32Array }[];
-
-const unit = Float32Array.from({ length: 256 }, (_, level) => level / 255);
+/**
+ * What each channel of a batch is: the levels of a channel of the images, from 0 to 1, times `scale` plus `offset`. At most
+ * three.
+ */
+export type Levels = readonly {
+  readonly channel: number;
+  readonly scale: number;
+  readonly offset: number;
+}[];
 
 /** 0 … 1 in the images' own channels. */
 const asTheyAre = (channels: number): Levels =>
-  Array.from({ length: channels }, (_, channel) => ({ channel, values: unit }));
+  Array.from({ length: channels }, (_, channel) => ({ channel, scale: 1, offset: 0 }));
 
-/** The chosen images as float32 [indices.length, side, side, levels.length]; without `levels` scaled to 0 … 1. */
+/**
+ * The chosen images as float32 [indices.length, side, side, levels.length]; without `levels` scaled to 0 … 1. The next call
+ * overwrites what this one gave: fresh memory for every batch would take longer than filling it. TensorFlow copies it.
+ */
 export const batch = (
   images: Images,
   indices: ArrayLike<number>,
@@ -33,30 +41,41 @@ export const batch = (
 ): Float32Array => {
   const { pixels, side, channels } = images;
   const [from, to] = [side * side * channels, side * side * levels.length];
-  const at = { tables: 0, from: levels.length * tableBytes, to: levels.length * tableBytes + align(from) };
-  const missing = at.to + 4 * to - memory.buffer.byteLength;
+  const at = { levels: 0, from: levelsBytes, to: offBoundary(levelsBytes + from + 3) };
+  const end = at.to + 4 * indices.length * to + 12;
+  const missing = end - memory.buffer.byteLength;
   if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
-  levels.forEach(({ values }, c) => new Float32Array(memory.buffer, at.tables + c * tableBytes).set(values));
+  writeLevels(levels, at.levels);
   const source = new Uint8Array(memory.buffer, at.from, from);
-  const turned = new Float32Array(memory.buffer, at.to, to);
-
-  const result = new Float32Array(indices.length * to);
   for (let b = 0; b < indices.length; b++) {
     source.set(pixels.subarray(indices[b]! * from, (indices[b]! + 1) * from));
     const symmetry = options.augment === "none" ? 0 : options.random.integer(8);
     const { origin, right, down } = readingOrder(symmetry, side, channels);
-    levels.forEach(({ channel }, c) => {
-      const [first, table] = [at.from + channel + origin, at.tables + c * tableBytes];
-      copyChannel(first, right, down, side, table, at.to + 4 * c, 4 * levels.length);
-    });
-    result.set(turned, b * to);
+    copyPixels(at.from + origin, right, down, side, at.levels, at.to + 4 * b * to, 4 * levels.length);
   }
-  return result;
+  return new Float32Array(memory.buffer, at.to, indices.length * to);
 };
 
 const pageBytes = 2 ** 16;
-const tableBytes = 256 * 4;
-const align = (bytes: number): number => Math.ceil(bytes / 4) * 4;
+
+/**
+ * The next address that is divisible by 16 but not by 64: TensorFlow goes on using an array on a boundary of 64 bytes where
+ * it is, and copies any other when it takes it.
+ */
+const offBoundary = (bytes: number): number => Math.ceil(bytes / 64) * 64 + 16;
+
+/** Lays the levels out as the kernel reads them: three vectors of four lanes. */
+const writeLevels = (levels: Levels, at: number): void => {
+  // A byte from beyond the vector is zero.
+  const lanes = new Uint8Array(memory.buffer, at, 16).fill(255);
+  const [scale, offset] = [16, 32].map((part) => new Float32Array(memory.buffer, at + part, 4));
+  levels.forEach((level, lane) => {
+    lanes[4 * lane] = level.channel;
+    scale![lane] = level.scale;
+    offset![lane] = level.offset;
+  });
+};
+const levelsBytes = 48;
 
 /**
  * How to read an image in one of the 8 symmetries of the square: bit 2 exchanges rows and columns, bits 1 and 0 reverse

@@ -211,10 +211,10 @@ Deno.test(
   "a dataset larger than a shard is divided, and the same folder gives the same manifest",
   withFolder(async (folder) => {
     const options = await dataset(folder, {});
-    // 2 × 7 images of 2.25 MiB: more than the 24 MiB of one shard.
+    // 2 × 15 images of 3 MiB: more than the 24 MiB of one shard.
     const side = 1024;
-    for (let i = 0; i < 14; i++) {
-      const name = join(options.path, i < 7 ? "a" : "b", `${i}.png`);
+    for (let i = 0; i < 30; i++) {
+      const name = join(options.path, i < 15 ? "a" : "b", `${i}.png`);
       await Deno.mkdir(join(name, ".."), { recursive: true });
       const background = { r: i, g: 200, b: 200 };
       await sharp({ create: { width: side, height: side, channels: 3, background } }).png().toFile(name);

@@ -1,11 +1,11 @@
-import type { BlobRef, Manifest } from "@subtaxa/contracts";
+import type { Manifest } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
 import { join } from "node:path";
-import { Assembly, type Outcome } from "./assembly.ts";
+import { Assembly, type Shard } from "./assembly.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
 import { type Candidate, findImages } from "./walk.ts";
-import { type Ask, startWorkers } from "./workers.ts";
+import { startWorkers } from "./workers.ts";
 
 export interface ImportOptions {
   /** Name of the dataset. */
@@ -49,29 +49,24 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     const { root, classes, candidates, rejected } = yield* findImages(path);
     const assembly = new Assembly(rejected);
     let done = 0;
-    const add = (outcome: Outcome) => {
-      const full = assembly.add(outcome);
+    const progress = () => {
       done += 1;
       onProgress?.({ done, total: candidates.length, rejected: assembly.rejected.length });
-      return full;
     };
     const portions = portionsOf(candidates);
     const workers = Math.min(maxWorkers, portions.length);
     const ask = yield* startWorkers(workers);
-    const shards = yield* Stream.fromIterable(portions).pipe(
+    const shardFiles = yield* Stream.fromIterable(portions).pipe(
       // One more than there are workers, so that none waits for the main thread.
-      Stream.mapEffect((candidates) => ask({ task: "read", root, candidates, maxSide }), {
-        concurrency: workers + 1,
-      }),
-      Stream.flattenIterable,
-      Stream.map(add),
+      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: workers + 1 }),
+      Stream.map((portion) => assembly.add(portion, progress)),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
-      Stream.filter((pixels) => pixels !== undefined),
-      // The next shard fills while this one is compressed.
-      Stream.mapEffect((pixels) => writeShard(ask, outputFolder, pixels), { concurrency: 2 }),
+      Stream.filter((shard) => shard !== undefined),
+      // The next shard fills while this one is written.
+      Stream.mapEffect((shard) => writeShard(outputFolder, shard), { concurrency: 2 }),
       Stream.runCollect,
     );
-    const manifest = assembly.manifest(name, classes, minClassImages, shards.map((shard) => shard.ref));
+    const manifest = assembly.manifest(name, classes, minClassImages);
     if (manifest.classes.length < 2) {
       return yield* new DatasetError({
         reason: { _tag: "TooFewClasses", classes: manifest.classes },
@@ -80,29 +75,21 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
           `with at least ${minClassImages} usable images, and two classes are needed`,
       });
     }
-    return { manifest, shardFiles: shards.map((shard) => shard.path) };
+    return { manifest, shardFiles };
   }).pipe(Effect.scoped);
 
-/** Writes a shard into a file named by its content. */
-const writeShard = (
-  ask: Ask,
-  folder: string,
-  pixels: Uint8Array<ArrayBuffer>,
-): Effect.Effect<{ ref: BlobRef; path: string }, DatasetError> =>
-  Effect.gen(function* () {
-    const { bytes, sha256 } = yield* ask({ task: "compress", pixels }, [pixels.buffer]);
-    const key = `sha256-${sha256}`;
-    const path = join(folder, key);
-    const write = Effect.tryPromise({
-      try: () => Deno.writeFile(path, bytes),
-      catch: (cause) =>
-        new DatasetError({
-          reason: { _tag: "Storage", path },
-          message: `could not write the shard ${path}: ${detailOf(cause)}`,
-          cause,
-        }),
-    });
-    // Once begun it ends, so that after an interruption nothing is still being written.
-    yield* Effect.uninterruptible(write);
-    return { ref: { key, sha256, bytes: bytes.length }, path };
+/** Writes a shard into a file named by its content; its path. */
+const writeShard = (folder: string, { parts, ref }: Shard): Effect.Effect<string, DatasetError> => {
+  const path = join(folder, ref.key);
+  const write = Effect.tryPromise({
+    try: () => Deno.writeFile(path, ReadableStream.from(parts)),
+    catch: (cause) =>
+      new DatasetError({
+        reason: { _tag: "Storage", path },
+        message: `could not write the shard ${path}: ${detailOf(cause)}`,
+        cause,
+      }),
   });
+  // Once begun it ends, so that after an interruption nothing is still being written.
+  return Effect.as(Effect.uninterruptible(write), path);
+};

@@ -1,24 +1,17 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import type { Outcome } from "./assembly.ts";
 import { decode } from "./decode.ts";
 import { greyOrRgb, toSquare } from "./pixels.ts";
+import type { Image } from "./resample.ts";
 import { detailOf, Unusable } from "./unusable.ts";
-import type { Candidate } from "./walk.ts";
 
 /** Larger files are rejected unread. */
 const maxFileBytes = 512 * 2 ** 20;
 
-/** Reads one image of the dataset at `root`: a square of at most `maxSide` pixels, or why it can't be one. */
-export const readImage = async (root: string, candidate: Candidate, maxSide: number): Promise<Outcome> => {
-  try {
-    const bytes = readFile(join(root, candidate.path));
-    const hash = createHash("sha256").update(bytes).digest("base64");
-    return { candidate, hash, image: toSquare(greyOrRgb(await decode(bytes)), maxSide) };
-  } catch (cause) {
-    if (cause instanceof Unusable) return { candidate, reason: cause.message };
-    throw cause;
-  }
+/** Reads an image file: a square of at most `maxSide` pixels and the hash of the file. Throws `Unusable` if it can't be one. */
+export const readImage = async (path: string, maxSide: number): Promise<{ image: Image; hash: string }> => {
+  const bytes = readFile(path);
+  const hash = createHash("sha256").update(bytes).digest("base64");
+  return { hash, image: toSquare(greyOrRgb(await decode(bytes)), maxSide) };
 };
 
 const readFile = (path: string): Uint8Array => {

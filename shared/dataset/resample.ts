@@ -1,4 +1,4 @@
-import { addRow, cutOff, memory, sumCells } from "./resample.wasm";
+import { memory, sumCells, sumRows } from "./resample.wasm";
 
 /** Uint8 pixels, rows from the top, channels interleaved. */
 export interface Image {
@@ -8,38 +8,51 @@ export interface Image {
   readonly data: Uint8Array;
 }
 
-/** Where the borders between output cells fall on one axis: in pixel `pixel[k]`, after the share `share[k]` of it. */
-interface Borders {
+/**
+ * What each cell of an axis sums up, as the kernels read it (4 bytes each): the number of its first pixel, the weights of
+ * `taps` pixels, and minus their sum. All its taps lie on the axis, so a cell at the end begins earlier than it needs.
+ */
+interface Cells {
+  readonly taps: number;
   readonly pixel: Int32Array;
-  readonly share: Float64Array;
+  readonly weight: Float32Array;
 }
 
-/** `length` source pixels, after `padding` empty ones, on an axis of `total` that is divided into `cells`. */
-const bordersOf = (length: number, padding: number, total: number, cells: number): Borders => {
-  const pixel = new Int32Array(cells + 1);
-  const share = new Float64Array(cells + 1);
-  for (let cell = 0; cell <= cells; cell++) {
-    const at = Math.min(Math.max(cell * total / cells - padding, 0), length);
-    pixel[cell] = Math.min(Math.floor(at), length - 1);
-    share[cell] = at - pixel[cell]!;
+/** The overlap of `count` cells with `length` pixels, after `padding` empty ones on an axis of `total`; times `scale`. */
+const cellsOf = (length: number, padding: number, total: number, count: number, scale: number): Cells => {
+  const border = (cell: number) => Math.min(Math.max(cell * total / count - padding, 0), length);
+  const taps = Math.min(Math.ceil(total / count) + 1, length);
+  const weight = new Float32Array(count * (taps + 2));
+  const pixel = new Int32Array(weight.buffer);
+  for (let cell = 0, at = 0; cell < count; cell++, at += taps + 2) {
+    const [from, to] = [border(cell), border(cell + 1)];
+    const first = Math.min(Math.floor(from), length - taps);
+    pixel[at] = first;
+    for (let tap = 0; tap < taps; tap++) {
+      const overlap = Math.min(to, first + tap + 1) - Math.max(from, first + tap);
+      if (overlap > 0) weight[at + 1 + tap] = scale * overlap;
+    }
+    weight[at + 1 + taps] = scale * (from - to);
   }
-  return { pixel, share };
+  return { taps, pixel, weight };
 };
 
-/** Source pixels that lie in the kernels' memory at a time, bytes: that memory never shrinks. */
+/** Source pixels that lie in the kernels' memory at a time, bytes, unless a line needs more: that memory never shrinks. */
 const windowBytes = 2 ** 20;
 const pageBytes = 2 ** 16;
 
-/** How far the kernels go beyond the end of what they are given. */
-const slackBytes = 64;
+/** The kernel takes so many samples of a row at a time, so that it goes beyond the row's end. */
+const step = 16;
+/** Lines of output that the kernels make at a time. */
+const lines = 4;
 
-/** Lays parts of some bytes out in the kernels' memory, each followed by what may be touched beyond it; their starts. */
+/** Lays parts of some bytes out in the kernels' memory; their starts. */
 const layOut = <Part extends string>(parts: Record<Part, number>): Record<Part, number> => {
   const starts = { ...parts };
   let end = 0;
   for (const part in parts) {
     starts[part] = end;
-    end = Math.ceil((end + parts[part] + slackBytes) / 16) * 16;
+    end += Math.ceil(parts[part] / step) * step;
   }
   const missing = end - memory.buffer.byteLength;
   if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
@@ -61,87 +74,54 @@ export const areaSquare = (
 ): Uint8Array => {
   const { width, height, channels, data } = image;
   const total = Math.max(width, height);
-  const across = bordersOf(width, (total - width) >> 1, total, side);
-  const down = bordersOf(height, (total - height) >> 1, total, side);
-  const scale = (side / total) ** 2;
+  const across = cellsOf(width, (total - width) >> 1, total, side, side / total);
+  const down = cellsOf(height, (total - height) >> 1, total, side, side / total);
 
   const rowLength = width * channels;
   const lineLength = side * channels;
-  const rowsInWindow = Math.min(height, Math.max(1, Math.floor(windowBytes / rowLength)));
-  const cells = cellsOf(across, width, channels, scale);
+  const rowsInWindow = Math.min(height, Math.max(down.taps, Math.floor(windowBytes / rowLength)));
   const at = layOut({
-    window: rowsInWindow * rowLength,
-    beyond: rowLength,
-    sum: 4 * rowLength,
-    cells: cells.bytes.length,
-    base: 16,
-    line: 4 * lineLength,
-    out: side * lineLength,
+    window: rowsInWindow * rowLength + step,
+    beyond: 4 * (rowLength + step),
+    sums: 4 * lines * (rowLength + step),
+    down: down.weight.byteLength,
+    across: across.weight.byteLength,
+    base: 4 * channels,
+    out: (side + lines) * lineLength,
   });
   const bytes = new Uint8Array(memory.buffer);
-  const window = bytes.subarray(at.window, at.window + rowsInWindow * rowLength);
-  const sum = bytes.subarray(at.sum, at.sum + 4 * rowLength);
-  for (let i = 0; i < rowLength; i++) bytes[at.beyond + i] = background[i % channels]!;
-  bytes.set(cells.bytes, at.cells);
+  const floats = (start: number, length: number) => new Float32Array(memory.buffer, start, length);
+  floats(at.down, down.weight.length).set(down.weight);
+  floats(at.across, across.weight.length).set(across.weight);
+  const beyond = floats(at.beyond, rowLength);
+  for (let i = 0; i < rowLength; i++) beyond[i] = background[i % channels]!;
   // Half a level more, as storing to bytes cuts off.
-  for (let c = 0; c < channels; c++) new Float32Array(memory.buffer, at.base)[c] = background[c]! + 0.5;
+  const base = floats(at.base, channels);
+  for (let c = 0; c < channels; c++) base[c] = background[c]! + 0.5;
 
   let loaded = -rowsInWindow;
-  const add = (y: number, weight: number) => {
-    if (weight === 0) return;
-    if (y < loaded || y >= loaded + rowsInWindow) {
-      loaded = Math.min(y, height - rowsInWindow);
-      window.set(data.subarray(loaded * rowLength, (loaded + rowsInWindow) * rowLength));
+  const sumLine = (cell: number, lane: number) => {
+    const first = down.pixel[cell]!;
+    if (first < loaded || first + down.taps > loaded + rowsInWindow) {
+      loaded = Math.min(first, height - rowsInWindow);
+      bytes.set(data.subarray(loaded * rowLength, (loaded + rowsInWindow) * rowLength), at.window);
     }
-    addRow(at.sum, at.window + (y - loaded) * rowLength, rowLength, weight);
+    const row = at.window + (first - loaded) * rowLength;
+    sumRows(row, rowLength, at.down + 4 * (cell + 1), down.taps, at.beyond, at.sums + 4 * lane);
   };
-  /** A line of cells beyond the image, of which there may be many. */
+  /** Where lines of cells beyond the image are, of which there may be many. */
   let empty: number | undefined;
-  for (let k = 0; k < side; k++) {
-    const [from, to] = [down.pixel[k]!, down.pixel[k + 1]!];
-    const [before, within] = [down.share[k]!, down.share[k + 1]!];
-    const line = at.out + k * lineLength;
-    const rows = to + within - from - before;
-    if (rows === 0 && empty !== undefined) {
-      bytes.copyWithin(line, empty, empty + lineLength);
+  for (let k = 0; k < side; k += lines) {
+    const to = at.out + k * lineLength;
+    const cells = [0, 1, 2, 3].map((lane) => Math.min(k + lane, side - 1) * (down.taps + 2));
+    const isEmpty = cells.every((cell) => down.weight[cell + 1 + down.taps] === 0);
+    if (isEmpty && empty !== undefined) {
+      bytes.copyWithin(to, empty, empty + lines * lineLength);
       continue;
     }
-    if (rows === 0) empty = line;
-    sum.fill(0);
-    addRow(at.sum, at.beyond, rowLength, -rows);
-    if (from === to) add(from, within - before);
-    else {
-      add(from, 1 - before);
-      for (let y = from + 1; y < to; y++) add(y, 1);
-      add(to, within);
-    }
-    sumCells(at.sum, at.cells, side, cells.taps, channels, at.base, at.line);
-    cutOff(at.line, lineLength, line);
+    if (isEmpty) empty = to;
+    cells.forEach(sumLine);
+    sumCells(at.sums, at.across, side, across.taps, channels, at.base, to);
   }
   return bytes.slice(at.out, at.out + side * lineLength);
-};
-
-/** What each cell of an axis of `length` pixels sums up, as `sumCells` reads it, with `taps` weights for every cell. */
-const cellsOf = (
-  { pixel, share }: Borders,
-  length: number,
-  channels: number,
-  scale: number,
-): { readonly bytes: Uint8Array; readonly taps: number } => {
-  const count = pixel.length - 1;
-  let taps = 1;
-  for (let k = 0; k < count; k++) taps = Math.max(taps, pixel[k + 1]! - pixel[k]! + 1);
-  const weights = new Float32Array(count * (1 + taps));
-  const offsets = new Int32Array(weights.buffer);
-  for (let k = 0; k < count; k++) {
-    // All taps lie on the axis, so cells at its end begin earlier than they need.
-    const first = Math.min(pixel[k]!, length - taps);
-    const start = k * (1 + taps);
-    offsets[start] = 4 * channels * first;
-    const [from, to] = [start + 1 + pixel[k]! - first, start + 1 + pixel[k + 1]! - first];
-    weights.fill(scale, from, to);
-    weights[from]! -= scale * share[k]!;
-    weights[to]! += scale * share[k + 1]!;
-  }
-  return { bytes: new Uint8Array(weights.buffer), taps };
 };

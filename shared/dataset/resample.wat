@@ -1,68 +1,97 @@
-;; The inner loops of area averaging, four float32 at a time: V8 does not vectorise JavaScript. Pointers are byte offsets
-;; into `memory`. Rows are handled in whole steps, so what lies behind a row may be read, and behind a sum written, up to
-;; 16 values further. `build_kernels.ts` assembles this file to resample.wasm; a test holds the two together.
+;; The inner loops of area averaging: V8 does not vectorise JavaScript. Four lines of output are made side by side, one in
+;; each lane of a vector, so that no lane is idle whatever the number of channels. Pointers are byte offsets into `memory`.
+;; `build_kernels.ts` assembles this file to resample.wasm; a test holds the two together.
 (module
   (memory (export "memory") 1)
 
-  ;; sum += weight · row over `count` samples; the row is uint8, the sum float32.
-  (func (export "addRow") (param $sum i32) (param $row i32) (param $count i32) (param $weight f32)
-    (local $end i32) (local $w v128) (local $v v128) (local $low v128) (local $high v128)
-    (local.set $w (f32x4.splat (local.get $weight)))
-    (local.set $end (i32.add (local.get $row) (local.get $count)))
+  ;; Weighted sum of `taps` rows of `count` uint8 samples that begin `count` bytes apart, minus what as much of the row
+  ;; `beyond` (float32) would add, as float32 that lie 16 bytes apart. Samples are handled by 16: up to 15 further ones are
+  ;; read and written. The taps' weights are float32; `beyond` is weighted by the one behind them.
+  (func (export "sumRows")
+    (param $rows i32) (param $count i32) (param $weights i32) (param $taps i32) (param $beyond i32) (param $out i32)
+    (local $end i32) (local $row i32) (local $at i32) (local $last i32)
+    (local $v v128) (local $w v128) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
+    (local.set $end (i32.add (local.get $rows) (local.get $count)))
+    (local.set $last (i32.add (local.get $weights) (i32.shl (local.get $taps) (i32.const 2))))
     (loop $next
-      (local.set $v (v128.load (local.get $row)))
-      (local.set $low (i16x8.extend_low_i8x16_u (local.get $v)))
-      (local.set $high (i16x8.extend_high_i8x16_u (local.get $v)))
-      (v128.store (local.get $sum) (f32x4.add (v128.load (local.get $sum)) (f32x4.mul (local.get $w)
-        (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (local.get $low))))))
-      (v128.store offset=16 (local.get $sum) (f32x4.add (v128.load offset=16 (local.get $sum)) (f32x4.mul (local.get $w)
-        (f32x4.convert_i32x4_u (i32x4.extend_high_i16x8_u (local.get $low))))))
-      (v128.store offset=32 (local.get $sum) (f32x4.add (v128.load offset=32 (local.get $sum)) (f32x4.mul (local.get $w)
-        (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (local.get $high))))))
-      (v128.store offset=48 (local.get $sum) (f32x4.add (v128.load offset=48 (local.get $sum)) (f32x4.mul (local.get $w)
-        (f32x4.convert_i32x4_u (i32x4.extend_high_i16x8_u (local.get $high))))))
-      (local.set $sum (i32.add (local.get $sum) (i32.const 64)))
-      (br_if $next (i32.lt_u (local.tee $row (i32.add (local.get $row) (i32.const 16))) (local.get $end)))))
-
-  ;; Weighted sums of a float32 row for one output cell after another, as float32, plus `base` (4 float32, one per
-  ;; channel). A cell begins with the byte offset of its first pixel, followed by `taps` weights (4 bytes each). A pixel has
-  ;; `channels` samples (1 to 4), all of which fit into one vector: the lanes beyond are stored too, and overwritten by the
-  ;; next cell.
-  (func (export "sumCells")
-    (param $row i32) (param $cells i32) (param $count i32) (param $taps i32) (param $channels i32) (param $base i32)
-    (param $out i32)
-    (local $at i32) (local $weight i32) (local $next i32) (local $end i32) (local $s v128) (local $b v128)
-    (local.set $b (v128.load (local.get $base)))
-    (local.set $channels (i32.shl (local.get $channels) (i32.const 2)))
-    (local.set $taps (i32.shl (local.get $taps) (i32.const 2)))
-    (local.set $end (i32.add (local.get $out) (i32.mul (local.get $count) (local.get $channels))))
-    (loop $cell
-      (local.set $at (i32.add (local.get $row) (i32.load (local.get $cells))))
-      (local.set $weight (local.get $cells))
-      (local.set $next (i32.add (local.get $cells) (local.get $taps)))
-      (local.set $s (local.get $b))
+      (local.set $w (v128.load32_splat (local.get $last)))
+      (local.set $a (f32x4.mul (local.get $w) (v128.load (local.get $beyond))))
+      (local.set $b (f32x4.mul (local.get $w) (v128.load offset=16 (local.get $beyond))))
+      (local.set $c (f32x4.mul (local.get $w) (v128.load offset=32 (local.get $beyond))))
+      (local.set $d (f32x4.mul (local.get $w) (v128.load offset=48 (local.get $beyond))))
+      (local.set $row (local.get $rows))
+      (local.set $at (local.get $weights))
       (loop $tap
-        (local.set $s (f32x4.add (local.get $s)
-          (f32x4.mul (v128.load (local.get $at)) (v128.load32_splat offset=4 (local.get $weight)))))
-        (local.set $at (i32.add (local.get $at) (local.get $channels)))
-        (br_if $tap
-          (i32.lt_u (local.tee $weight (i32.add (local.get $weight) (i32.const 4))) (local.get $next))))
-      (v128.store (local.get $out) (local.get $s))
-      (local.set $cells (i32.add (local.get $next) (i32.const 4)))
-      (br_if $cell
-        (i32.lt_u (local.tee $out (i32.add (local.get $out) (local.get $channels))) (local.get $end)))))
+        (local.set $w (v128.load32_splat (local.get $at)))
+        (local.set $v (i16x8.extend_low_i8x16_u (v128.load (local.get $row))))
+        (local.set $a (f32x4.add (local.get $a) (f32x4.mul (local.get $w)
+          (f32x4.convert_i32x4_s (i32x4.extend_low_i16x8_u (local.get $v))))))
+        (local.set $b (f32x4.add (local.get $b) (f32x4.mul (local.get $w)
+          (f32x4.convert_i32x4_s (i32x4.extend_high_i16x8_u (local.get $v))))))
+        (local.set $v (i16x8.extend_high_i8x16_u (v128.load (local.get $row))))
+        (local.set $c (f32x4.add (local.get $c) (f32x4.mul (local.get $w)
+          (f32x4.convert_i32x4_s (i32x4.extend_low_i16x8_u (local.get $v))))))
+        (local.set $d (f32x4.add (local.get $d) (f32x4.mul (local.get $w)
+          (f32x4.convert_i32x4_s (i32x4.extend_high_i16x8_u (local.get $v))))))
+        (local.set $row (i32.add (local.get $row) (local.get $count)))
+        (br_if $tap (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (local.get $last))))
+      (v128.store32_lane 0 (local.get $out) (local.get $a))
+      (v128.store32_lane offset=16 1 (local.get $out) (local.get $a))
+      (v128.store32_lane offset=32 2 (local.get $out) (local.get $a))
+      (v128.store32_lane offset=48 3 (local.get $out) (local.get $a))
+      (v128.store32_lane offset=64 0 (local.get $out) (local.get $b))
+      (v128.store32_lane offset=80 1 (local.get $out) (local.get $b))
+      (v128.store32_lane offset=96 2 (local.get $out) (local.get $b))
+      (v128.store32_lane offset=112 3 (local.get $out) (local.get $b))
+      (v128.store32_lane offset=128 0 (local.get $out) (local.get $c))
+      (v128.store32_lane offset=144 1 (local.get $out) (local.get $c))
+      (v128.store32_lane offset=160 2 (local.get $out) (local.get $c))
+      (v128.store32_lane offset=176 3 (local.get $out) (local.get $c))
+      (v128.store32_lane offset=192 0 (local.get $out) (local.get $d))
+      (v128.store32_lane offset=208 1 (local.get $out) (local.get $d))
+      (v128.store32_lane offset=224 2 (local.get $out) (local.get $d))
+      (v128.store32_lane offset=240 3 (local.get $out) (local.get $d))
+      (local.set $out (i32.add (local.get $out) (i32.const 256)))
+      (local.set $beyond (i32.add (local.get $beyond) (i32.const 64)))
+      (br_if $next (i32.lt_u (local.tee $rows (i32.add (local.get $rows) (i32.const 16))) (local.get $end)))))
 
-  ;; Cuts `count` float32 off to bytes.
-  (func (export "cutOff") (param $from i32) (param $count i32) (param $to i32)
-    (local $end i32)
-    (local.set $end (i32.add (local.get $to) (local.get $count)))
-    (loop $next
-      (v128.store (local.get $to) (i8x16.narrow_i16x8_u
-        (i16x8.narrow_i32x4_s
-          (i32x4.trunc_sat_f32x4_s (v128.load (local.get $from)))
-          (i32x4.trunc_sat_f32x4_s (v128.load offset=16 (local.get $from))))
-        (i16x8.narrow_i32x4_s
-          (i32x4.trunc_sat_f32x4_s (v128.load offset=32 (local.get $from)))
-          (i32x4.trunc_sat_f32x4_s (v128.load offset=48 (local.get $from))))))
-      (local.set $from (i32.add (local.get $from) (i32.const 64)))
-      (br_if $next (i32.lt_u (local.tee $to (i32.add (local.get $to) (i32.const 16))) (local.get $end))))))
+  ;; Weighted sums along four lines for one output cell after another, plus `base` (float32, one per channel), cut off to
+  ;; bytes. `sums` has a vector of four lines for every sample; a cell begins with the number of its first pixel, followed by
+  ;; `taps` weights (float32) and 4 bytes that are passed over. The four lines of output begin `count` × `channels` bytes apart.
+  (func (export "sumCells")
+    (param $sums i32) (param $cells i32) (param $count i32) (param $taps i32) (param $channels i32) (param $base i32)
+    (param $out i32)
+    (local $at i32) (local $first i32) (local $weight i32) (local $last i32) (local $pixel i32)
+    (local $c i32) (local $end i32) (local $out1 i32) (local $out2 i32) (local $out3 i32) (local $s v128)
+    (local.set $taps (i32.shl (local.get $taps) (i32.const 2)))
+    (local.set $pixel (i32.shl (local.get $channels) (i32.const 4)))
+    (local.set $out1 (i32.mul (local.get $count) (local.get $channels)))
+    (local.set $end (i32.add (local.get $out) (local.get $out1)))
+    (local.set $out2 (i32.shl (local.get $out1) (i32.const 1)))
+    (local.set $out3 (i32.add (local.get $out1) (local.get $out2)))
+    (loop $cell
+      (local.set $first (i32.add (local.get $sums) (i32.mul (local.get $pixel) (i32.load (local.get $cells)))))
+      (local.set $cells (i32.add (local.get $cells) (i32.const 4)))
+      (local.set $last (i32.add (local.get $cells) (local.get $taps)))
+      (local.set $c (i32.const 0))
+      (loop $channel
+        (local.set $s (v128.load32_splat (i32.add (local.get $base) (i32.shl (local.get $c) (i32.const 2)))))
+        (local.set $at (i32.add (local.get $first) (i32.shl (local.get $c) (i32.const 4))))
+        (local.set $weight (local.get $cells))
+        (loop $tap
+          (local.set $s (f32x4.add (local.get $s)
+            (f32x4.mul (v128.load (local.get $at)) (v128.load32_splat (local.get $weight)))))
+          (local.set $at (i32.add (local.get $at) (local.get $pixel)))
+          (br_if $tap
+            (i32.lt_u (local.tee $weight (i32.add (local.get $weight) (i32.const 4))) (local.get $last))))
+        (local.set $s (i32x4.trunc_sat_f32x4_s (local.get $s)))
+        (local.set $s (i16x8.narrow_i32x4_s (local.get $s) (local.get $s)))
+        (local.set $s (i8x16.narrow_i16x8_u (local.get $s) (local.get $s)))
+        (v128.store8_lane 0 (local.get $out) (local.get $s))
+        (v128.store8_lane 1 (i32.add (local.get $out) (local.get $out1)) (local.get $s))
+        (v128.store8_lane 2 (i32.add (local.get $out) (local.get $out2)) (local.get $s))
+        (v128.store8_lane 3 (i32.add (local.get $out) (local.get $out3)) (local.get $s))
+        (local.set $out (i32.add (local.get $out) (i32.const 1)))
+        (br_if $channel (i32.lt_u (local.tee $c (i32.add (local.get $c) (i32.const 1))) (local.get $channels))))
+      (local.set $cells (i32.add (local.get $last) (i32.const 4)))
+      (br_if $cell (i32.lt_u (local.get $out) (local.get $end))))))

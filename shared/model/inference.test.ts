@@ -52,6 +52,24 @@ Deno.test("grey images are scaled and repeated to three channels", () => {
   x.dispose();
 });
 
+Deno.test("a batch stays as it is when the next ones are assembled, whatever their sizes", () => {
+  const of = (indices: number[]) => imageTensor(images, indices, preprocessings.symmetric);
+  const batches = [[0, 1], [2, 3], [4, 5, 6, 7], [8], [8, 7, 6, 5, 4, 3, 2, 1, 0]].map((indices) => ({
+    indices,
+    x: of(indices),
+  }));
+  for (const { indices, x } of batches) {
+    const expected = indices.flatMap((index) =>
+      Array.from(
+        images.pixels.subarray(index * side ** 2, (index + 1) * side ** 2),
+        (value) => value / 127.5 - 1,
+      )
+    );
+    x.dataSync().forEach((value, i) => expect(value).toBeCloseTo(expected[Math.floor(i / 3)]!, 5));
+    x.dispose();
+  }
+});
+
 Deno.test("embeddings and probabilities follow the order of the indices, whatever the batches", () => {
   const model = checkpoint();
   const before = tf.memory().numTensors;

@@ -40,10 +40,7 @@ export const levelsOf = ({ channels, scale, offset }: Preprocessing, imageChanne
   const order = channels === "rgb" ? [0, 1, 2] : [2, 1, 0];
   return order.map((channel, c) => ({
     channel: imageChannels === 1 ? 0 : channel,
-    // In single precision step by step, as TensorFlow would compute it.
-    values: Float32Array.from(
-      { length: 256 },
-      (_, level) => Math.fround(Math.fround(level / 255) * Math.fround(scale[c]!)) + Math.fround(offset[c]!),
-    ),
+    scale: scale[c]!,
+    offset: offset[c]!,
   }));
 };

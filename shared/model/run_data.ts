@@ -9,7 +9,7 @@ import {
   split,
 } from "@subtaxa/dataset";
 import { tf } from "@subtaxa/tensorflow";
-import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs";
+import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
 import { keepLatest } from "./latest.ts";
@@ -87,17 +87,21 @@ export const runDataLoader = (): RunDataLoader => {
   return { fold, load };
 };
 
-/** The chosen images as a network takes them: N × side × side × 3, grey repeated. The caller disposes them. */
+/**
+ * The chosen images as a network takes them: N × side × side × 3, grey repeated, in TensorFlow's own memory. The caller
+ * disposes them.
+ */
 export const imageTensor = (
   images: Images,
   indices: ArrayLike<number>,
   preprocessing: Preprocessing,
   augmentation?: Augmentation,
 ): Tensor4D =>
-  tf.tensor4d(
-    batch(images, indices, augmentation, levelsOf(preprocessing, images.channels)),
-    [indices.length, images.side, images.side, 3],
-  );
+  tf.tidy(() => {
+    const values = batch(images, indices, augmentation, levelsOf(preprocessing, images.channels));
+    // TensorFlow takes a tensor's values with the first operation on it: this one, before the next batch overwrites them.
+    return tf.reshape<Rank.R4>(tf.tensor1d(values), [indices.length, images.side, images.side, 3]);
+  });
 
 /**
  * What a network takes for the chosen images: themselves (N × side × side × 3), or the frozen backbone's features of them (N ×

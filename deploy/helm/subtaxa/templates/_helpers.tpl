@@ -98,8 +98,14 @@ The services that take messages, by the name of their durable consumer, each wit
   value: {{ .root.Values.settings.ackWait | quote }}
 - name: SUBTAXA_MAX_DELIVER
   value: {{ .root.Values.settings.maxDeliver | quote }}
+- name: SUBTAXA_NATS_WAIT
+  value: {{ .root.Values.settings.natsWait | quote }}
 - name: SUBTAXA_LOG_LEVEL
   value: {{ .root.Values.settings.logLevel }}
+{{- with .root.Values.settings.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- if .root.Values.settings.deterministic }}
 - name: SUBTAXA_DETERMINISTIC
   value: "1"
