@@ -5,6 +5,7 @@
 import { Effect } from "effect";
 import { type Benchmark, benchmarks } from "./bench/benchmarks.ts";
 import { execute, table } from "./cli/mod.ts";
+import { task } from "./task.ts";
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -34,30 +35,33 @@ const measure = ({ name, peerName, unit = "s", target, rounds, prepare }: Benchm
     return { name, unit, ours: mine, peer: theirs, peerName, ratio: theirs / mine, target };
   }));
 
-const main = Effect.gen(function* () {
-  const wanted = benchmarks.filter(({ name }) =>
-    Deno.args.length === 0 || Deno.args.some((part) => name.toLowerCase().includes(part.toLowerCase()))
-  );
-  if (wanted.length === 0) {
-    console.error(
-      `no benchmark has such a name; there are:\n${benchmarks.map(({ name }) => `  ${name}`).join("\n")}`,
+const main = (wanted: readonly Benchmark[]) =>
+  Effect.gen(function* () {
+    const results = yield* Effect.forEach(wanted, measure);
+    console.log(`\n${
+      table(
+        ["benchmark", "ours", "peer", "ratio", "target", "against"],
+        results.map(({ name, unit, ours, peer, ratio, target, peerName }) => [
+          ...[name, `${ours.toFixed(3)} ${unit}`, `${peer.toFixed(3)} ${unit}`],
+          ...[ratio.toFixed(2), target.toFixed(2), peerName],
+        ]),
+      )
+    }`);
+    yield* Effect.promise(() =>
+      Deno.writeTextFile("bench-results.json", JSON.stringify(results, null, 2) + "\n")
     );
-    return 2;
-  }
-  const results = yield* Effect.forEach(wanted, measure);
-  console.log(`\n${
-    table(
-      ["benchmark", "ours", "peer", "ratio", "target", "against"],
-      results.map(({ name, unit, ours, peer, ratio, target, peerName }) => [
-        ...[name, `${ours.toFixed(3)} ${unit}`, `${peer.toFixed(3)} ${unit}`],
-        ...[ratio.toFixed(2), target.toFixed(2), peerName],
-      ]),
-    )
-  }`);
-  yield* Effect.promise(() =>
-    Deno.writeTextFile("bench-results.json", JSON.stringify(results, null, 2) + "\n")
-  );
-  return 0;
-});
+    return 0;
+  });
 
-if (import.meta.main) Deno.exit(await execute({ effect: main, interrupted: 130 }));
+if (import.meta.main) {
+  const command = task("bench", "Measures Subtaxa against peers that do the same work, in the same run.")
+    .argument("[name...]", "benchmarks whose names contain one of these (default: all)")
+    .addHelpText("after", `\nBenchmarks:\n${benchmarks.map(({ name }) => `  ${name}`).join("\n")}`)
+    .parse(Deno.args, { from: "user" });
+  const parts = command.args.map((part) => part.toLowerCase());
+  const wanted = benchmarks.filter(({ name }) =>
+    parts.length === 0 || parts.some((part) => name.toLowerCase().includes(part))
+  );
+  if (wanted.length === 0) command.error("error: no benchmark has such a name");
+  Deno.exit(await execute({ effect: main(wanted), interrupted: 130 }));
+}

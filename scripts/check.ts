@@ -1,5 +1,8 @@
-// Format, lint, types and the rules of the architecture: all of them, also when one fails.
 import { resolve } from "node:path";
+import { task } from "./task.ts";
+
+task("check", "Format, lint, types and the rules of the architecture: all of them, also when one fails.")
+  .parse(Deno.args, { from: "user" });
 
 const root = resolve(import.meta.dirname ?? ".", "..");
 

@@ -21,6 +21,7 @@ import { type DemoDataset, drawDataset } from "./demo/images.ts";
 import { ensureNative } from "./setup/mod.ts";
 import { type SplitAgreement, splitAgreements } from "./splits/mod.ts";
 import { startStack } from "./stack/mod.ts";
+import { task } from "./task.ts";
 
 const seed = 1;
 const drawing = { seed, imagesPerClass: 160, side: 48 };
@@ -97,4 +98,11 @@ const demo = Effect.scoped(Effect.gen(function* () {
   return 0;
 }));
 
-if (import.meta.main) Deno.exit(await execute({ effect: demo, interrupted: 130 }));
+if (import.meta.main) {
+  task(
+    "demo",
+    "Sets up what is missing, draws a data set, trains with and without class splitting, and says what was found. Takes " +
+      "two to four minutes on two cores, and stops all that it started.",
+  ).parse(Deno.args, { from: "user" });
+  Deno.exit(await execute({ effect: demo, interrupted: 130 }));
+}

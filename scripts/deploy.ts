@@ -1,12 +1,8 @@
-/**
- * `deno task deploy check`: every combination of the chart's values, rendered by Helm and held to strict schemas.
- * `deno task deploy render <folder>`: the same, as a file for each, for `kubectl apply -f`.
- * `deno task deploy stage <folder> [--gpu]`: the files of an image; its Dockerfile runs this.
- */
 import { Effect } from "effect";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { combinations, type Manifest, render, stage, validate } from "./deploy/mod.ts";
+import { execute } from "./cli/mod.ts";
+import { combinations, type DeployError, type Manifest, render, stage, validate } from "./deploy/mod.ts";
+import { task } from "./task.ts";
 
 const renderAll = Effect.gen(function* () {
   const sets = new Map<string, readonly Manifest[]>();
@@ -48,31 +44,22 @@ const check = Effect.gen(function* () {
   return wrong.length > 0 || verdict.valid === 0 ? 1 : 0;
 });
 
-const { values, positionals: [verb, folder] } = parseArgs({
-  args: Deno.args,
-  options: { gpu: { type: "boolean", default: false } },
-  allowPositionals: true,
-});
+const run = async (effect: Effect.Effect<number, DeployError>): Promise<never> =>
+  Deno.exit(await execute({ effect, interrupted: 130 }));
 
-const program = () => {
-  if (verb === "check") return check;
-  if (verb === "render" && folder) return write(resolve(folder));
-  if (verb === "stage" && folder) {
-    const target = resolve(folder);
-    return Effect.as(stage({ target, native: values.gpu ? "gpu" : "cpu", log: console.error }), 0);
-  }
-  console.error("deno task deploy check | render <folder> | stage <folder> [--gpu]");
-  return Effect.succeed(2);
-};
-Deno.exit(
-  await Effect.runPromise(
-    program().pipe(
-      Effect.catch((error) =>
-        Effect.sync(() => {
-          console.error(error.message);
-          return 1;
-        })
-      ),
-    ),
-  ),
-);
+const program = task("deploy", "Checks and renders deploy/, and puts together what its images hold.");
+program.command("check")
+  .description("Render every combination of the chart's values, and hold it to strict schemas")
+  .action(() => run(check));
+program.command("render <folder>")
+  .description("Write each combination to a file, for `kubectl apply -f`")
+  .action((folder: string) => run(write(resolve(folder))));
+program.command("stage <folder>")
+  .description("Put the files of an image together; its Dockerfile runs this")
+  .option("--gpu", "for NVIDIA GPUs")
+  .action((folder: string, { gpu }: { gpu?: true }) =>
+    run(
+      Effect.as(stage({ target: resolve(folder), native: gpu ? "gpu" : "cpu", log: console.error }), 0),
+    )
+  );
+await program.parseAsync(Deno.args, { from: "user" });

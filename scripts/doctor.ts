@@ -1,9 +1,9 @@
 /** `deno task doctor [--json]`: what was found on this machine, and whether it works. */
 import { Effect } from "effect";
-import { parseArgs } from "node:util";
 import { currentPlatform, installedBuild, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import * as environment from "./doctor/environment.ts";
 import * as native from "./doctor/native.ts";
+import { task } from "./task.ts";
 import { broken, type DoctorReport, renderReport } from "./doctor/report.ts";
 
 export { type Check, type DoctorReport, renderReport } from "./doctor/report.ts";
@@ -37,8 +37,9 @@ export const doctor = (): Effect.Effect<DoctorReport> =>
   });
 
 if (import.meta.main) {
-  const { values } = parseArgs({ args: Deno.args, options: { json: { type: "boolean" } } });
+  const { json } = task("doctor", "Checks what Subtaxa needs: TensorFlow, GPU, NATS, disk.")
+    .option("--json", "print JSON").parse(Deno.args, { from: "user" }).opts();
   const report = await Effect.runPromise(doctor());
-  console.log(values.json ? JSON.stringify(report, null, 2) : renderReport(report));
+  console.log(json ? JSON.stringify(report, null, 2) : renderReport(report));
   Deno.exit(report.ok ? 0 : 1);
 }

@@ -1,6 +1,7 @@
 // Every test of the project, or those below the given paths; the last line counts them: `N passed, N failed`.
 import { Effect, Result } from "effect";
 import { ensureNative } from "./setup/mod.ts";
+import { task } from "./task.ts";
 
 export interface Counts {
   readonly passed: number;
@@ -30,6 +31,10 @@ export const verdict = (output: string, exitCode: number): { line: string; code:
 };
 
 if (import.meta.main) {
+  task("test", "Sets up what is missing, runs the tests, and counts them in the last line.")
+    .argument("[paths...]", "files or folders (default: every test of the project)")
+    .addHelpText("after", "\nOptions of `deno test`, such as --filter <text>, are handed on to it.")
+    .allowUnknownOption().parse(Deno.args, { from: "user" });
   const native = await Effect.runPromise(Effect.result(ensureNative()));
   if (Result.isFailure(native)) {
     console.error(native.failure.message);

@@ -1,11 +1,16 @@
 /** `deno task setup [--gpu]`: fetches and builds the native parts. */
 import { Effect } from "effect";
-import { parseArgs } from "node:util";
+import { z } from "zod";
 import { ensureNative } from "./setup/mod.ts";
+import { task } from "./task.ts";
 
-const { values } = parseArgs({ args: Deno.args, options: { gpu: { type: "boolean" } } });
+const { gpu } = z.object({ gpu: z.literal(true).optional() }).parse(
+  task("setup", "Fetches and builds the native parts, once per user: TensorFlow and nats-server.")
+    .option("--gpu", "TensorFlow for NVIDIA GPUs (default: where there is one)")
+    .parse(Deno.args, { from: "user" }).opts(),
+);
 
-const program = ensureNative(values.gpu ? { gpu: true } : {}).pipe(
+const program = ensureNative(gpu ? { gpu } : {}).pipe(
   Effect.match({
     onSuccess: ({ home, tensorflow, natsServer }) => {
       console.log(`SUBTAXA_HOME  ${home}`);

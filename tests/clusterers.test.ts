@@ -1,4 +1,5 @@
 import { Bus, Connection } from "@subtaxa/bus";
+import { KMeansParameters } from "@subtaxa/clustering";
 import { ClustererView, DatasetView, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
 import { ConfigProvider, Effect, Layer, Stream } from "effect";
 import { expect } from "expect";
@@ -55,6 +56,8 @@ const scenario = (folder: string) =>
       );
     const first = yield* startClusterer("clusterer", stack.natsUrl, data);
     const listed = yield* alive(1);
+    const served = listed.find(({ name }) => name === "rolling")!;
+    expect(served.versions).toEqual([{ version: served.version, instances: 1 }]);
     expect(listed.map(({ name, instances }) => [name, instances])).toEqual([
       ["kmeans", 1],
       ["rolling", 1],
@@ -92,11 +95,13 @@ const scenario = (folder: string) =>
       );
       first.kill("SIGTERM");
       expect((yield* Effect.promise(() => first.status)).code).toBe(0);
-      yield* until(
+      const waiting = yield* until(
         viewOf(rolling),
         ({ step }) => step === "waiting for the clusterer 'rolling': no instance is alive",
       );
-      yield* alive(0);
+      expect([waiting.secondsLeft, typeof waiting.waitsUntil]).toEqual([undefined, "string"]);
+      const gone = (yield* alive(0)).find(({ name }) => name === "rolling");
+      expect(gone).toMatchObject({ version: served.version, parameters: { type: "object" }, versions: [] });
 
       // another implementation comes in its place
       yield* startClusterer("clusterer-kmeans", stack.natsUrl, data);
@@ -105,14 +110,14 @@ const scenario = (folder: string) =>
         views.push(yield* until(viewOf(id), ({ state }) => state !== "queued" && state !== "running"));
       }
       const facts = yield* Effect.forEach(ids, (id) => bus.history(subjects.run(id)));
-      return { views, facts };
+      return { views, facts, version: served.version };
     }).pipe(Effect.provide(bus));
   });
 
 Deno.test("two clusterers serve runs side by side; one is replaced by another version in the middle, and nothing is lost", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-clusterers-" });
   try {
-    const { views, facts } = await Effect.runPromise(Effect.scoped(scenario(folder)));
+    const { views, facts, version } = await Effect.runPromise(Effect.scoped(scenario(folder)));
     const chain = [
       "epoch.trained",
       "epoch.validated",
@@ -125,7 +130,10 @@ Deno.test("two clusterers serve runs side by side; one is replaced by another ve
       (_, i) => (i + 1 < epochs ? chain : chain.slice(0, 2)).map((type) => `${type} ${i + 1}`),
     ).flat();
     for (const [index, log] of facts.entries()) {
-      expect(views[index]).toMatchObject({ state: "completed", epoch: epochs });
+      const name = index === 0 ? "rolling" : "xmeans";
+      const parameters = { restarts: 3, maxIterations: KMeansParameters.parse({}).maxIterations };
+      const clusterer = { name, parameters, versions: [version] };
+      expect(views[index]).toMatchObject({ state: "completed", epoch: epochs, clusterer });
       expect(log.map(({ event }) => isFoldEvent(event) ? `${event.type} ${event.epoch}` : event.type))
         .toEqual([
           "run.requested 0",

@@ -36,6 +36,7 @@ const run: RunView = {
   state: "running",
   dataset: "plankton",
   method: "clustering",
+  clusterer: { name: "xmeans", parameters: { restarts: 4 }, versions: ["1.0.0", "1.1.0"] },
   backbone: "small",
   imageSize: 64,
   seed: 0,
@@ -251,6 +252,9 @@ Deno.test("run --watch tells every epoch once, over a broken connection to a gat
     expect(stdout.match(/^epoch {3}1 {2}loss 0\.5000 .* F 87\.5 % {2}copepod 1→3$/gm)?.length).toBe(1);
     expect(stdout).toContain("held-out accuracy 90.0 %");
     expect(stdout).toContain("sub-classes at the end: copepod 3");
+    const clusterer = 'xmeans 1.0.0, 1.1.0 {"restarts":4}';
+    expect(stdout).toContain(`at most 2 epochs, clusterer ${clusterer}\n`);
+    expect(stdout).toContain(`  divided by ${clusterer}\n`);
   }));
 
 Deno.test("a run that failed is exit code 1; --json prints how it ended and nothing else", () =>
@@ -305,7 +309,7 @@ Deno.test("lists, cancel and report answer in words and as JSON", () =>
   withGateway(async (url) => {
     const at = ["--url", url];
     expect((await subtaxa(["runs", ...at])).stdout).toMatch(
-      /^run {2}state .*\nr1 {3}running {2}plankton {2}clustering {2}1 of 2/,
+      /^run {2}state .*\nr1 {3}running {2}plankton {2}clustering {2}xmeans 1\.0\.0, 1\.1\.0 {2}1 of 2/,
     );
     expect(JSON.parse((await subtaxa(["runs", "--json", ...at])).stdout)).toEqual([run]);
     expect((await subtaxa(["datasets", ...at])).stdout).toContain(

@@ -1,4 +1,4 @@
-import { ClustererView } from "@subtaxa/contracts";
+import { ClustererView, type RunView } from "@subtaxa/contracts";
 import type { Effect } from "effect";
 import { z } from "zod";
 import { ask, type Target } from "./api.ts";
@@ -18,11 +18,25 @@ const describeParameters = ({ name, parameters }: ClustererView): string[] =>
       `  ${name}: ${key} ${description}${value === undefined ? "" : ` (default: ${JSON.stringify(value)})`}`,
   );
 
+/** The versions that are alive; with none alive, the last that was. */
+export const versionsOf = ({ version = "", instances, versions }: ClustererView) =>
+  instances > 0 ? versions : [{ version, instances: 0 }];
+
+const absence = ({ description }: ClustererView): string =>
+  description === undefined ? "nobody serves it now" : `${description} (nobody serves it now)`;
+
+/** Who divides a run's classes: `xmeans 1.0.0, 1.1.0`; empty where nobody does. */
+export const clustererOf = ({ clusterer }: RunView): string =>
+  clusterer ? `${clusterer.name} ${clusterer.versions.join(", ")}`.trimEnd() : "";
+
 /** A table, and below it the parameters that a run may give each. */
 export const describeClusterers = (all: readonly ClustererView[]): string => {
-  const rows = all.map(({ name, version = "", instances, description = "nobody serves it now" }) => [
-    ...[name, version, instances, description],
-  ]);
+  const rows = all.flatMap((view) =>
+    versionsOf(view).map(({ version, instances }) => [
+      ...[view.name, version, instances],
+      view.instances > 0 ? view.description ?? "" : absence(view),
+    ])
+  );
   const parameters = all.flatMap(describeParameters);
   return [
     table(["clusterer", "version", "alive", "how it divides a class"], rows),

@@ -19,6 +19,7 @@ export const dataFolder = (): string => Deno.env.get("SUBTAXA_DATA") || ".subtax
 /** Runs NATS and the services until interrupted; fails when a service is given up. */
 export const up = (options: {
   readonly port: number | undefined;
+  readonly natsPort: number | undefined;
   readonly workers: Readonly<Partial<Record<Worker, number>>>;
   readonly json: boolean;
 }): Effect.Effect<never, StackError> =>
@@ -29,13 +30,15 @@ export const up = (options: {
       services: servicesOf(options.workers),
       log: say,
       ...(options.port === undefined ? {} : { port: options.port }),
+      ...(options.natsPort === undefined ? {} : { natsPort: options.natsPort }),
     });
     yield* Effect.addFinalizer(() => Effect.sync(() => say("stopping: services first, NATS last")));
     yield* stack.ready;
     if (options.json) {
       console.log(JSON.stringify({ url: stack.url, natsUrl: stack.natsUrl, processes: stack.processes() }));
     } else {
-      console.log(`\nSubtaxa is ready at ${stack.url} (NATS at ${stack.natsUrl}, files in ${dataFolder()}).`);
+      console.log(`\nSubtaxa is ready at ${stack.url} (files in ${dataFolder()}).`);
+      console.log(`Services of your own join with NATS_URL=${stack.natsUrl}`);
       console.log(`Ctrl-C, or "subtaxa down" from elsewhere, stops it.`);
     }
     return yield* stack.failed;

@@ -4,11 +4,13 @@ import { Effect } from "effect";
 import { expect } from "expect";
 import { z } from "zod";
 import { describeProblem } from "./api.ts";
+import { describeClusterers } from "./clusterers.ts";
 import { describeRejected, nameFrom } from "./datasets.ts";
 import { flagsOf, requestOf } from "./flags.ts";
 import { narrator } from "./narrate.ts";
 import { makePlainScreen } from "./screen.ts";
-import { describeRun, gaugeOf } from "./watch.ts";
+import { describeTop } from "./top.ts";
+import { describeRun, gaugeOf, gaugeOfRun } from "./watch.ts";
 import { duration, table } from "./words.ts";
 
 const parse = (...args: string[]): Record<string, unknown> => {
@@ -144,25 +146,61 @@ Deno.test("progress shows loss, speed, time left and what is being split", () =>
   expect(gaugeOf(progress, 1).details).toBe("");
 });
 
+const run: RunView = {
+  id: "r1",
+  state: "running",
+  dataset: "plankton",
+  method: "clustering",
+  backbone: "small",
+  imageSize: 64,
+  seed: 0,
+  folds: 1,
+  epoch: 1,
+  epochs: 2,
+  step: "training",
+  createdAt: "2024-05-01T10:00:00.000Z",
+  classes: [],
+  history: [],
+};
+
 Deno.test("how a run stands is said once", () => {
-  const run: RunView = {
-    id: "r1",
-    state: "running",
-    dataset: "plankton",
-    method: "clustering",
-    backbone: "small",
-    imageSize: 64,
-    seed: 0,
-    folds: 1,
-    epoch: 1,
-    epochs: 2,
-    step: "training",
-    createdAt: "2024-05-01T10:00:00.000Z",
-    classes: [],
-    history: [],
-  };
   expect(describeRun(run)).toBe("run r1 is running (training)");
   expect(describeRun({ ...run, state: "cancelled", step: "cancelled" })).toBe("run r1 is cancelled");
+});
+
+Deno.test("time left is told while a run goes on; while it waits for a clusterer, when it fails", () => {
+  const now = Date.parse(run.createdAt);
+  const details = (more: Partial<RunView>) => gaugeOfRun({ ...run, ...more }, now).details;
+  expect(details({})).toBe("training");
+  expect(details({ secondsLeft: 18 })).toBe("training · at most 18 s left");
+  const waitsUntil = new Date(now + 192_000).toISOString();
+  expect(details({ step: "no instance is alive", waitsUntil })).toBe(
+    "no instance is alive · the run fails in 3 min 12 s",
+  );
+});
+
+Deno.test("clusterers: a line for every version that is alive; with none alive, the last that was", () => {
+  const parameters = { properties: { depth: { default: 3, description: "of the tree" } } };
+  const tree = { name: "tree", version: "2.0.0", description: "by cuts", parameters };
+  const versions = [{ version: "2.0.0", instances: 1 }, { version: "1.0.0", instances: 2 }];
+  const all = [
+    { ...tree, instances: 3, versions },
+    { ...tree, name: "gone", instances: 0, versions: [] },
+    { name: "unseen", instances: 0, versions: [] },
+  ];
+  expect(describeClusterers(all).split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+    ["clusterer", "version", "alive", "how it divides a class"],
+    ["tree", "2.0.0", "1", "by cuts"],
+    ["tree", "1.0.0", "2", "by cuts"],
+    ["gone", "2.0.0", "0", "by cuts (nobody serves it now)"],
+    ["unseen", "0", "nobody serves it now"],
+    [""],
+    ["parameters (run --parameters '{…}'):"],
+    ["", "tree: depth of the tree (default: 3)"],
+    ["", "gone: depth of the tree (default: 3)"],
+  ]);
+  const top = describeTop({ at: run.createdAt, services: [], clusterers: all, runs: [run], consumers: [] });
+  expect(top).toContain("clusterer  version  instances alive\ntree         2.0.0                1\n");
 });
 
 Deno.test("without a terminal a gauge is a line every ten seconds", () => {

@@ -115,6 +115,11 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     .description("Run NATS and every service on this machine until Ctrl-C")
     .option("--port <port>", "the gateway's port (default: SUBTAXA_PORT, else 8080)", port)
     .option(
+      "--nats-port <port>",
+      "the port of the NATS server that is started, for services of your own (default: a free one, which is told)",
+      port,
+    )
+    .option(
       "--workers <list>",
       `instances side by side, such as trainer=2,extractor=2 (of ${
         workers.join(", ")
@@ -124,9 +129,12 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     )
     .option("--json", "print one JSON line when everything is ready")
     .action((_options, command: Command) => {
-      const { port, workers } = z.object({ port: z.number().optional(), workers: Instances })
-        .parse(command.opts());
-      run(up({ port, workers, json: isJson(command) }), exitCode.ok);
+      const { port, natsPort, workers } = z.object({
+        port: z.number().optional(),
+        natsPort: z.number().optional(),
+        workers: Instances,
+      }).parse(command.opts());
+      run(up({ port, natsPort, workers, json: isJson(command) }), exitCode.ok);
     });
 
   program.command("down")

@@ -3,6 +3,7 @@ import { Effect } from "effect";
 import { writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { ask, request, type Target } from "./api.ts";
+import { clustererOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { requestOf } from "./flags.ts";
 import { percent, table } from "./words.ts";
@@ -23,12 +24,15 @@ export const listRuns = (target: Target, limit: number): Effect.Effect<RunView[]
 
 export const runTable = (runs: readonly RunView[]): string =>
   table(
-    ["run", "state", "dataset", "method", "epoch", "accuracy", "F", "created"],
-    runs.map(({ id, state, dataset, method, epoch, epochs, metrics, createdAt }) => [
-      ...[id, state, dataset, method, `${epoch} of ${epochs}`],
-      ...[metrics ? percent(metrics.accuracy) : "", metrics ? percent(metrics.fScore) : ""],
-      createdAt.slice(0, 16).replace("T", " "),
-    ]),
+    ["run", "state", "dataset", "method", "clusterer", "epoch", "accuracy", "F", "created"],
+    runs.map((run) => {
+      const { id, state, dataset, method, epoch, epochs, metrics, createdAt } = run;
+      return [
+        ...[id, state, dataset, method, clustererOf(run), `${epoch} of ${epochs}`],
+        ...[metrics ? percent(metrics.accuracy) : "", metrics ? percent(metrics.fScore) : ""],
+        createdAt.slice(0, 16).replace("T", " "),
+      ];
+    }),
   );
 
 export const cancelRun = (target: Target, id: string): Effect.Effect<RunView, CliError> =>

@@ -1,13 +1,14 @@
-import type { ProcessView, RunView } from "@subtaxa/contracts";
+import type { ClustererView, ProcessView, RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { runningOn, type StackError } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
+import { listClusterers, versionsOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { type Family, figuresOf, parseFigures } from "./figures.ts";
 import { listRuns } from "./runs.ts";
 import { duration, table } from "./words.ts";
 
-/** What every process that `up` started is doing at one moment. */
+/** What runs at one moment: every process that `up` started, and the clusterers of others too. */
 export interface TopView {
   readonly at: string;
   readonly services: readonly (ProcessView & {
@@ -15,6 +16,8 @@ export interface TopView {
     readonly working: readonly string[];
     readonly imagesPerSecond: number;
   })[];
+  /** Those that answer, whoever started them. */
+  readonly clusterers: readonly ClustererView[];
   /** Those that have not ended first, then the newest ones. */
   readonly runs: readonly RunView[];
   readonly consumers: readonly Consumer[];
@@ -81,20 +84,22 @@ export const look = (
     }
     const host = new URL(running.url).hostname;
     const target: Target = { url: url ?? running.url, token };
-    const [families, runs] = yield* Effect.all([
+    const [families, clusterers, runs] = yield* Effect.all([
       Effect.forEach(running.processes, (process) => probe(host, process), { concurrency: "unbounded" }),
+      listClusterers(target),
       listRuns(target, 100),
-    ], { concurrency: 2 });
+    ], { concurrency: 3 });
     return {
       at: new Date().toISOString(),
       services: running.processes.map((process, i) => ({ ...process, ...workOf(families[i] ?? []) })),
+      clusterers,
       runs: [...runs.filter(isLive), ...runs.filter((run) => !isLive(run))].slice(0, shownRuns),
       consumers: consumersOf(families),
     };
   });
 
-/** The view as three tables. */
-export const describeTop = ({ at, services, runs, consumers }: TopView): string =>
+/** The view as tables. */
+export const describeTop = ({ at, services, clusterers, runs, consumers }: TopView): string =>
   [
     `Subtaxa at ${at.slice(11, 19)} UTC`,
     table(
@@ -103,6 +108,12 @@ export const describeTop = ({ at, services, runs, consumers }: TopView): string 
         ...[service, pid, state, working.join(", ")],
         imagesPerSecond > 0 ? Math.round(imagesPerSecond) : "",
       ]),
+    ),
+    table(
+      ["clusterer", "version", "instances alive"],
+      clusterers.flatMap((view) =>
+        versionsOf(view).map(({ version, instances }) => [view.name, version, instances])
+      ),
     ),
     runs.length === 0 ? "no runs yet" : table(
       ["run", "state", "folds", "epoch", "step", "time left"],

@@ -1,4 +1,4 @@
-import { ProcessView } from "@subtaxa/contracts";
+import { ClustererView, ProcessView } from "@subtaxa/contracts";
 import { expect } from "expect";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -29,17 +29,28 @@ Deno.test("up runs the real services, ps shows them, a second up says where, dow
     });
   const json = async (...args: string[]): Promise<unknown> =>
     JSON.parse(new TextDecoder().decode((await spawn(...args).output()).stdout));
-  const up = spawn("up", "--port", "0", "--workers", "trainer=2,extractor=2", "--json").spawn();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const natsPort = listener.addr.port;
+  listener.close();
+  const options = ["--port", "0", "--nats-port", String(natsPort), "--workers", "trainer=2,extractor=2"];
+  const up = spawn("up", ...options, "--json").spawn();
   const told = new Response(up.stderr).text();
   const output = up.stdout.pipeThrough(new TextDecoderStream()).getReader();
   try {
     const { value } = await output.read();
     const ready = z.object({ url: z.string(), natsUrl: z.string(), processes: z.array(ProcessView) })
       .parse(JSON.parse(value ?? (await told)));
+    expect(ready.natsUrl).toBe(`nats://127.0.0.1:${natsPort}`);
     expect(ready.processes.map(({ service }) => service)).toEqual(services);
     expect(ready.processes.every(({ state }) => state === "ready")).toBe(true);
     expect(await json("ps", "--json")).toEqual(ready.processes);
     expect(await json("datasets", "--json", "--url", ready.url)).toEqual([]);
+
+    const top = z.object({ clusterers: z.array(ClustererView) }).parse(await json("top", "--once", "--json"));
+    expect(top.clusterers.map(({ name, versions }) => [name, versions.length])).toEqual([
+      ["kmeans", 1],
+      ["xmeans", 1],
+    ]);
 
     const second = await spawn("up", "--port", "0").output();
     expect(second.code).toBe(1);
@@ -52,6 +63,9 @@ Deno.test("up runs the real services, ps shows them, a second up says where, dow
     expect((await up.status).code).toBe(0);
     expect(began.some(isAlive)).toBe(false);
     expect(await json("ps", "--json")).toEqual([]);
+    expect(await told).toMatch(
+      new RegExp(`nats-server is ready .*: NATS_URL=nats://127.0.0.1:${natsPort}\n`),
+    );
     expect(await told).toContain("stopping: services first, NATS last");
     expect([...Deno.readDirSync(join(folder, "logs"))].length).toBe(services.length - 1);
   } finally {

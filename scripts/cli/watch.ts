@@ -1,6 +1,7 @@
 import { RunProgress, RunView } from "@subtaxa/contracts";
 import { Effect, Ref, Schedule, type Scope, Stream } from "effect";
 import { ask, serverEvents, type Target, untilOver } from "./api.ts";
+import { clustererOf } from "./clusterers.ts";
 import type { CliError } from "./error.ts";
 import { isEnd, narrator, RunFact } from "./narrate.ts";
 import { makeScreen, type Screen } from "./screen.ts";
@@ -40,8 +41,15 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
 };
 
 /** The whole run as a bar over the epochs of all folds: it may end before the last. */
-const gaugeOfRun = ({ history, epochs, folds, step, secondsLeft }: RunView) => {
-  const left = secondsLeft === undefined ? "" : `at most ${duration(secondsLeft)} left`;
+export const gaugeOfRun = (
+  { history, epochs, folds, step, secondsLeft, waitsUntil }: RunView,
+  now = Date.now(),
+) => {
+  const left = waitsUntil !== undefined
+    ? `the run fails in ${duration(Math.max(0, Date.parse(waitsUntil) - now) / 1000)}`
+    : secondsLeft === undefined
+    ? ""
+    : `at most ${duration(secondsLeft)} left`;
   return {
     label: "epochs".padEnd(labelWidth),
     done: history.length,
@@ -91,7 +99,8 @@ export const watchRun = (
       const screen = yield* makeScreen({ json });
       screen.line(
         `run ${id}: ${view.method} on ${view.dataset}, at most ${view.epochs} epochs` +
-          (view.folds > 1 ? `, ${view.folds} folds` : ""),
+          (view.folds > 1 ? `, ${view.folds} folds` : "") +
+          (view.clusterer ? `, clusterer ${clusterer(view)}` : ""),
       );
       if (!hasEnded(view)) yield* Effect.forkScoped(showRun(target, id, screen));
       yield* follow(target, view, screen);
@@ -107,6 +116,9 @@ const showRun = (target: Target, id: string, screen: Screen): Effect.Effect<void
     Effect.repeat(Schedule.spaced("3 seconds")),
     Effect.asVoid,
   );
+
+const clusterer = (view: RunView): string =>
+  `${clustererOf(view)} ${JSON.stringify(view.clusterer?.parameters)}`;
 
 /** How a run stands, in a few lines. */
 export const describeRun = (view: RunView): string => {
@@ -125,5 +137,6 @@ export const describeRun = (view: RunView): string => {
     `  accuracy ${percent(metrics.accuracy)}  precision ${percent(metrics.precision)}  ` +
     `recall ${percent(metrics.recall)}  F ${percent(metrics.fScore)}`,
     ...(split.length > 0 ? [`  sub-classes at the end: ${split.join(", ")}`] : []),
+    ...(view.clusterer ? [`  divided by ${clusterer(view)}`] : []),
   ].join("\n");
 };

@@ -12,8 +12,14 @@ export type StackReason =
   | { readonly _tag: "Unguarded"; readonly host: string }
   | { readonly _tag: "NatsSilent"; readonly address: string }
   | { readonly _tag: "AlreadyRunning"; readonly folder: string; readonly pid: number; readonly url: string }
-  | { readonly _tag: "PortTaken"; readonly port: number }
-  | { readonly _tag: "PortRefused"; readonly port: number; readonly detail: string }
+  /** `setting`: what names the port. */
+  | { readonly _tag: "PortTaken"; readonly port: number; readonly setting: string }
+  | {
+    readonly _tag: "PortRefused";
+    readonly port: number;
+    readonly setting: string;
+    readonly detail: string;
+  }
   | { readonly _tag: "FolderUnusable"; readonly folder: string; readonly detail: string }
   | { readonly _tag: "SetupFailed"; readonly detail: string }
   | { readonly _tag: "NatsFailed"; readonly detail: string }
@@ -41,9 +47,9 @@ const describe = (reason: StackReason): string => {
       return `Subtaxa is already running on ${reason.folder} (process ${reason.pid}, ${reason.url}): use that one, ` +
         `stop it with "subtaxa down", or set SUBTAXA_DATA to another folder.`;
     case "PortTaken":
-      return `Port ${reason.port} is already in use: stop what listens there, or set SUBTAXA_PORT to a free port.`;
+      return `Port ${reason.port} is already in use: stop what listens there, or set ${reason.setting} to a free port.`;
     case "PortRefused":
-      return `Port ${reason.port} can't be listened on (${reason.detail}): set SUBTAXA_PORT to another port.`;
+      return `Port ${reason.port} can't be listened on (${reason.detail}): set ${reason.setting} to another port.`;
     case "FolderUnusable":
       return `${reason.folder} can't be used (${reason.detail}): make it writable, or set SUBTAXA_DATA to a folder that is.`;
     case "SetupFailed":

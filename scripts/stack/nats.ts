@@ -22,6 +22,8 @@ export const NATS = "nats";
 export const superviseNats = (options: {
   readonly binary: string;
   readonly folder: string;
+  /** Default: a free one. */
+  readonly port: number | undefined;
   readonly timing: Timing;
   readonly log: (line: string) => void;
   readonly show: (view: ProcessView) => void;
@@ -40,7 +42,7 @@ export const superviseNats = (options: {
         });
         const view = { service: NATS, pid: server.pid, port: server.port };
         show({ ...view, state: "ready" });
-        log(`nats-server is ready (process ${server.pid}, port ${server.port})`);
+        log(`nats-server is ready (process ${server.pid}): NATS_URL=${server.url}`);
         yield* Deferred.succeed(started, server);
         const code = yield* server.ended;
         show({ ...view, port: 0, state: "stopped" });
@@ -49,7 +51,9 @@ export const superviseNats = (options: {
       }));
     const pauseAfter = makePauses(options.timing);
     yield* Effect.gen(function* () {
-      let port = yield* liveOnce().pipe(Effect.tapError((error) => Deferred.fail(started, error)));
+      let port = yield* liveOnce(options.port).pipe(
+        Effect.tapError((error) => Deferred.fail(started, error)),
+      );
       for (;;) {
         const began = yield* Clock.currentTimeMillis;
         port = yield* liveOnce(port).pipe(

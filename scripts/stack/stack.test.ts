@@ -130,8 +130,13 @@ Deno.test("a second stack on the same folder says where the first one runs; a ta
       const taken = yield* Effect.flip(
         Effect.scoped(startStack({ dataFolder: join(folder, "other"), port, services: [] })),
       );
-      expect(taken.reason).toEqual({ _tag: "PortTaken", port });
-      expect(taken.message).toContain("SUBTAXA_PORT");
+      expect(taken.reason).toEqual({ _tag: "PortTaken", port, setting: "SUBTAXA_PORT" });
+      expect(taken.message).toContain("or set SUBTAXA_PORT to a free port");
+      const nats = yield* Effect.flip(Effect.scoped(
+        startStack({ dataFolder: join(folder, "other"), port: 0, natsPort: port, services: [] }),
+      ));
+      expect(nats.message).toContain(`Port ${port} is already in use`);
+      expect(nats.message).toContain("or set --nats-port to a free port");
       expect(allGone(stack.processes())).toBe(false);
     })
   ));
@@ -140,12 +145,18 @@ Deno.test("a setting that can't work fails before anything is started", () =>
   inFolder((folder) =>
     Effect.gen(function* () {
       const dataFolder = join(folder, "data");
-      const started = (options: { env?: Record<string, string>; natsUrl?: string }) =>
+      const started = (options: { env?: Record<string, string>; natsUrl?: string; natsPort?: number }) =>
         Effect.scoped(startStack({ dataFolder, port: 0, services: trio, ...options }));
       const setting = yield* Effect.flip(started({ env: { SUBTAXA_MAX_DELIVER: "many" } }));
       expect(setting.reason).toMatchObject({ _tag: "BadSetting", name: "SUBTAXA_MAX_DELIVER" });
       const nats = yield* Effect.flip(started({ natsUrl: "nats://127.0.0.1:1" }));
       expect(nats.reason).toEqual({ _tag: "NatsSilent", address: "127.0.0.1:1" });
+      const twice = yield* Effect.flip(
+        started({ natsUrl: "nats://user:secret@127.0.0.1:1", natsPort: 4222 }),
+      );
+      expect(twice.message).toBe(
+        `--nats-port is "4222", but must be left out where NATS_URL names a server that runs already.`,
+      );
       expect(existsSync(dataFolder)).toBe(false);
     })
   ));

@@ -20,6 +20,8 @@ export interface StackOptions {
   readonly port?: number;
   /** A NATS server that runs already. Default: `NATS_URL`; else one is started. */
   readonly natsUrl?: string;
+  /** Port of the NATS server that is started. Default: a free one. */
+  readonly natsPort?: number;
   /** More environment for every service. */
   readonly env?: Readonly<Record<string, string>>;
   /** Hears what happens, a sentence each. Default: nobody. */
@@ -43,7 +45,11 @@ export interface Stack {
 }
 
 /** The port itself, or a free one for 0, after trying that it can be listened on. */
-const choosePort = (hostname: string, port: number): Effect.Effect<number, StackError> =>
+const choosePort = (
+  hostname: string,
+  port: number,
+  setting: string,
+): Effect.Effect<number, StackError> =>
   Effect.try({
     try: () => {
       const listener = Deno.listen({ hostname, port });
@@ -52,9 +58,12 @@ const choosePort = (hostname: string, port: number): Effect.Effect<number, Stack
     },
     catch: (cause) =>
       StackError.of(
-        cause instanceof Deno.errors.AddrInUse
-          ? { _tag: "PortTaken", port }
-          : { _tag: "PortRefused", port, detail: cause instanceof Error ? cause.message : String(cause) },
+        cause instanceof Deno.errors.AddrInUse ? { _tag: "PortTaken", port, setting } : {
+          _tag: "PortRefused",
+          port,
+          setting,
+          detail: cause instanceof Error ? cause.message : String(cause),
+        },
       ),
   });
 
@@ -109,10 +118,20 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
       ...(options.port === undefined ? {} : { SUBTAXA_PORT: String(options.port) }),
     });
     const natsGiven = options.natsUrl ?? Deno.env.get("NATS_URL");
+    const { natsPort } = options;
+    if (natsGiven && natsPort !== undefined) {
+      return yield* StackError.of({
+        _tag: "BadSetting",
+        name: "--nats-port",
+        value: String(natsPort),
+        expected: "left out where NATS_URL names a server that runs already",
+      });
+    }
     if (natsGiven) yield* reachNats(natsGiven);
 
     yield* takeOver(dataFolder, { grace: timing.grace, log });
-    const port = yield* choosePort(host, wanted);
+    const port = yield* choosePort(host, wanted, "SUBTAXA_PORT");
+    const nats = natsPort === undefined ? undefined : yield* choosePort("127.0.0.1", natsPort, "--nats-port");
     const address = ["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host;
     const url = `http://${address}:${port}`;
     const board = yield* makeBoard(dataFolder, url, log);
@@ -125,6 +144,7 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
     const natsUrl = natsGiven || (yield* superviseNats({
       binary: natsServerOnPath() ?? native.natsServer,
       folder: join(dataFolder, "nats"),
+      port: nats,
       timing,
       log,
       show: board.show,

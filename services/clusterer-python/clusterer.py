@@ -6,14 +6,14 @@ from nats.js import api, errors
 from scipy.optimize import linear_sum_assignment
 from sklearn import decomposition, metrics, mixture, preprocessing
 NAME = os.environ.get("SUBTAXA_CLUSTERER_NAME") or "gmm"
-DURABLE = f"clusterer-{NAME}"
+SELF, DURABLE = {"name": NAME, "version": "0.1.0"}, f"clusterer-{NAME}"
 NUMBER, UNIT = os.environ.get("SUBTAXA_ACK_WAIT", "30 seconds").split()
 ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60}.get(UNIT[:5], 1)
 MAX_DELIVER = int(os.environ.get("SUBTAXA_MAX_DELIVER", 5))
 TAKEN = ("run.requested", "backbone.extracted", "epoch.validated", "features.extracted")
 AXES = {"type": "integer", "minimum": 1, "maximum": 256, "default": 16, "description": "principal axes in use"}
 ANNOUNCEMENT = json.dumps({
-    "v": 1, "name": NAME, "version": "0.1.0", "instance": str(uuid.uuid4()),
+    "v": 1, **SELF, "instance": str(uuid.uuid4()),
     "description": "Gaussian mixture on the principal axes, with as many components as BIC likes best",
     "parameters": {"type": "object", "properties": {"axes": AXES}, "additionalProperties": False}}).encode()
 class Final(Exception): """What doing the same again can't mend."""
@@ -139,12 +139,12 @@ class Clusterer:
             more = {"classes": [one["name"] for one in classes if one["allowedClusters"] > 1]}
         else:
             tables = [one and await self.blob(one) for one in (event["features"], event["images"], state["labels"])]
-            data, classes, changes, agreement = await asyncio.to_thread(relabel, event, *tables)
+            data, classes, changes, nmi = await asyncio.to_thread(relabel, event, *tables)
             if await self.newest(ended): return  # in the meantime
             digest = hashlib.sha256(data).hexdigest()
             await self.store.put(f"sha256-{digest}", data)
             state = {**state, "labels": {"key": f"sha256-{digest}", "sha256": digest, "bytes": len(data)}}
-            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": agreement}
+            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi, "clusterer": SELF}
         fields = {"fold": fold, "epoch": epoch, "spec": spec, "state": {**state, "classes": classes}, **more}
         await self.publish(message, type, route, fold, f"{fold}:{epoch}:{type}", fields)
         if event["type"] == "features.extracted":

@@ -1,7 +1,14 @@
 import { type ClassState, decodeLabels, type Event } from "@subtaxa/contracts";
 import { KMeansParameters } from "@subtaxa/clustering";
 import { random } from "@subtaxa/random";
-import { clustersOf, extracted, only, validated, withFold } from "@subtaxa/relabelling/testing";
+import {
+  clustersOf,
+  extracted,
+  only,
+  testedClusterer,
+  validated,
+  withFold,
+} from "@subtaxa/relabelling/testing";
 import { expect } from "expect";
 import { plan } from "./plan.ts";
 
@@ -36,6 +43,7 @@ Deno.test("classes that are missed are adapted, and of those X-Means divides the
     expect(outcome.obsolete).toEqual([cause.features]);
     expect(clustersOf(relabelled.state.classes)).toEqual({ views: 2, blob: 1, fine: 1 });
     expect(relabelled.changes).toEqual([{ class: "views", from: 1, to: 2 }]);
+    expect(relabelled.clusterer).toEqual(testedClusterer);
     const labels = decodeLabels(await fold.read(relabelled.state.labels!));
     const groups = new Set(
       labels.image.keys().filter((row) => labels.class[row] === 0)
@@ -43,6 +51,15 @@ Deno.test("classes that are missed are adapted, and of those X-Means divides the
     );
     expect(groups.size).toBe(2);
   }));
+
+Deno.test("with GS-TRS, X-Means still divides as Algorithm 1 says: the fixed number is K-Means' own", () =>
+  withFold(
+    { ...fold, request: { method: "gs-trs", clusterer: "xmeans", fixedClusters: 4 } },
+    async (fold) => {
+      const planned = only(await fold.handle(validated(fold, [0.5, 0.9, 0.3])), "adaptation.planned");
+      expect(allowed(planned.state.classes)).toEqual([2, 2, 1]);
+    },
+  ));
 
 Deno.test("a fold whose training images are not listed has those of the split; parameters are the clusterer's own", () =>
   withFold(fold, async (fold) => {

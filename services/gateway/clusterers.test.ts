@@ -9,7 +9,8 @@ import {
 import { Effect, Fiber } from "effect";
 import { expect } from "expect";
 import { Absences } from "./absences.ts";
-import { aliveClusterers, unfitParameters } from "./clusterers.ts";
+import { Clusterers } from "./clusterers.ts";
+import { unfitParameters, withDefaults } from "./settle_clusterer.ts";
 import { type Gateway, problemIn, withGateway } from "./testing.ts";
 import { factsOf, importTrees, requestOf, startRun } from "./testing_run.ts";
 import { watchClusterers } from "./watch_clusterers.ts";
@@ -21,6 +22,11 @@ const parameters = {
     linkage: { type: "object", properties: { kind: { enum: ["ward", "single"] } } },
   },
   additionalProperties: false,
+};
+
+const newer = {
+  ...parameters,
+  properties: { ...parameters.properties, restarts: { type: "integer", default: 5 } },
 };
 
 const announcement = (more: Partial<ClustererAnnouncement> = {}): ClustererAnnouncement => ({
@@ -58,32 +64,52 @@ const seen = async (gateway: Gateway, id: string, wanted: (view: RunView) => boo
 };
 
 Deno.test(
-  "clusterers: those that are alive with the newest version's parameters, those that are known with none, strangers left out",
+  "clusterers: the versions that are alive, with the newest one's parameters; later what was last announced; strangers left out",
   withGateway(async (gateway) => {
     expect(await gateway.json("/v1/clusterers")).toEqual([
-      { name: "spectral", instances: 0 },
-      { name: "xmeans", instances: 0 },
+      { name: "spectral", instances: 0, versions: [] },
+      { name: "xmeans", instances: 0, versions: [] },
     ]);
+    const newest = { name: "spectral", version: "1.10.0", description: "newest", parameters };
     const alive = [
       announcement(),
-      announcement({ version: "1.10.0", description: "newest" }),
+      announcement(newest),
+      announcement(),
       announcement({ name: "unheard-of" }),
       { hello: "world" },
     ];
     await whileAlive(gateway, alive, async () => {
       expect(await gateway.json<ClustererView[]>("/v1/clusterers")).toEqual([
-        { name: "spectral", version: "1.10.0", description: "newest", parameters, instances: 2 },
+        {
+          ...newest,
+          instances: 3,
+          versions: [{ version: "1.10.0", instances: 1 }, { version: "1.9.0", instances: 2 }],
+        },
         {
           name: "unheard-of",
           version: "1.9.0",
           description: "by the Laplacian's eigenvectors",
           parameters,
           instances: 1,
+          versions: [{ version: "1.9.0", instances: 1 }],
         },
-        { name: "xmeans", instances: 0 },
+        { name: "xmeans", instances: 0, versions: [] },
       ]);
     });
-    expect(await gateway.run(aliveClusterers)).toEqual(new Set());
+    expect(await gateway.run(Effect.flatMap(Clusterers, ({ alive }) => alive))).toEqual([]);
+    const listed = () => gateway.json<ClustererView[]>("/v1/clusterers").then(([spectral]) => spectral);
+    expect(await listed()).toEqual({ ...newest, instances: 0, versions: [] });
+    // an older one takes its place, as when a roll-out is taken back; the watch sees it without being asked
+    const watcher = await gateway.run(Effect.forkDetach(watchClusterers));
+    await whileAlive(gateway, [announcement()], async () => {
+      while (
+        (await gateway.run(Effect.flatMap(Clusterers, ({ last }) => last("spectral"))))?.version !== "1.9.0"
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    });
+    await gateway.run(Fiber.interrupt(watcher));
+    expect(await listed()).toMatchObject({ version: "1.9.0", instances: 0 });
   }, { clusterers: ["xmeans", "spectral"] }),
 );
 
@@ -111,12 +137,31 @@ Deno.test(
       const id = await startRun(gateway, { clusterer: "spectral", parameters: { depth: 4 } });
       expect((await requestOf(gateway, id)).spec.parameters).toEqual({ depth: 4 });
     });
+    await whileAlive(
+      gateway,
+      [announcement(), announcement({ version: "1.10.0", parameters: newer })],
+      async () => {
+        // the older one doesn't know `restarts`, so its default stays unsaid
+        const id = await startRun(gateway, { clusterer: "spectral" });
+        expect((await requestOf(gateway, id)).spec.parameters).toEqual({});
+      },
+    );
+    await whileAlive(gateway, [announcement({ version: "1.10.0", parameters: newer })], async () => {
+      const id = await startRun(gateway, { clusterer: "spectral", parameters: { depth: 4 } });
+      expect((await requestOf(gateway, id)).spec.parameters).toEqual({ depth: 4, restarts: 5 });
+    });
+    // with none alive, the last one's word holds
+    const { errors } = await problemIn(await start({ depth: 0 }), 422);
+    expect(errors).toEqual([{ field: "parameters.depth", message: "must be >= 1" }]);
+    const absent = await startRun(gateway, { clusterer: "spectral", parameters: { restarts: 2 } });
+    expect((await gateway.json<RunView>(`/v1/runs/${absent}`)).clusterer)
+      .toEqual({ name: "spectral", parameters: { depth: 3, restarts: 2 }, versions: [] });
     await whileAlive(gateway, [announcement({ parameters: { type: "nonsense" } })], async () => {
       expect((await problemIn(await start({ depth: 4 }), 422)).errors![0]!.field).toBe("clusterer");
     });
-    // nobody can be asked: the clusterer checks them itself when it comes
-    await startRun(gateway, { clusterer: "spectral", parameters: { depth: 0 } });
-    expect((await requestOf(gateway, await startRun(gateway))).spec.parameters).toEqual({});
+    // nobody has ever been seen: the clusterer checks them itself when it comes
+    const unseen = await startRun(gateway, { parameters: { depth: 0 } });
+    expect((await requestOf(gateway, unseen)).spec.parameters).toEqual({ depth: 0 });
   }, { clusterers: ["xmeans", "spectral"] }),
 );
 
@@ -128,6 +173,12 @@ Deno.test("a schema with references is followed, one that refers elsewhere is no
     message: "must be number",
   }]);
   expect(unfitParameters({ $ref: "other.json" }, {})).toBeNull();
+  const given = { linkage: {} };
+  const nested = {
+    properties: { linkage: { properties: { kind: { default: "ward" } } }, depth: { default: 3 } },
+  };
+  expect(withDefaults(nested, given)).toEqual({ linkage: { kind: "ward" }, depth: 3 });
+  expect(given).toEqual({ linkage: {} });
 });
 
 Deno.test(
@@ -142,15 +193,21 @@ Deno.test(
     await gateway.publish(trained!, validated!);
     await gateway.publish((await factsOf(gateway, await requestOf(gateway, other)))[0]!);
     const waiting = "waiting for the clusterer 'xmeans': no instance is alive";
-    await seen(gateway, id, ({ step }) => step === waiting);
+    // until it fails is what there is to say of time; the other one goes on, and tells how long it takes
+    const view = await seen(gateway, id, ({ step }) => step === waiting);
+    expect(view.secondsLeft).toBeUndefined();
+    const note = () => gateway.run(Effect.flatMap(Absences, (absences) => absences.get("xmeans")));
+    const begun = Math.max(Date.parse((await note())!), Date.parse(validated!.at));
+    expect(Date.parse(view.waitsUntil!)).toBe(begun + 4_000);
+    expect(await gateway.json<RunView>(`/v1/runs/${other}`)).not.toHaveProperty("waitsUntil");
     expect((await gateway.json<RunView>(`/v1/runs/${other}`)).step).toBe("validating epoch 1");
 
     // it comes back: the clock starts anew when it is gone again
     await whileAlive(gateway, [announcement({ name: "xmeans" })], async () => {
-      await seen(gateway, id, ({ step }) => step !== waiting);
+      const { waitsUntil, secondsLeft } = await seen(gateway, id, ({ step }) => step !== waiting);
+      expect([waitsUntil, typeof secondsLeft]).toEqual([undefined, "number"]);
     });
     await seen(gateway, id, ({ step }) => step === waiting);
-    const note = () => gateway.run(Effect.flatMap(Absences, (absences) => absences.get("xmeans")));
     const since = Date.parse((await note())!);
     // SUBTAXA_CLUSTERER_TIMEOUT may be days: the note must not vanish before, which would start the clock anew
     const bucket = await gateway.run(

@@ -2,18 +2,20 @@ import { KeyValue } from "@subtaxa/bus";
 import { Effect, Layer } from "effect";
 import { Absences } from "./absences.ts";
 import { Api } from "./api/mod.ts";
+import { Clusterers } from "./clusterers.ts";
 import { GatewayError } from "./error.ts";
 import { ReadModel } from "./read_model.ts";
 import { Settings } from "./settings.ts";
 import { KEY_LIFETIME } from "./start_run.ts";
 import { removeAbandonedWorkspaces } from "./workspace.ts";
 
-type Parts = Api | ReadModel | Settings | KeyValue | Absences;
+type Parts = Api | ReadModel | Absences | Clusterers | Settings | KeyValue;
 
 /** All that the gateway's handlers and routes need besides the bus. */
 export const gatewayLayer = Api.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(
     ReadModel.layer,
+    Clusterers.layer,
     KeyValue.layer("subtaxa-requests", KEY_LIFETIME),
     Absences.layer,
     Layer.effectDiscard(removeAbandonedWorkspaces),

@@ -1,11 +1,12 @@
 import { Bus } from "@subtaxa/bus";
 import { progressSubject } from "@subtaxa/contracts";
-import { Effect } from "effect";
+import { Effect, Fiber } from "effect";
 import { expect } from "expect";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { join } from "node:path";
 import { type Gateway, withGateway, writeImages } from "./testing.ts";
 import { completed, factsOf, requestOf } from "./testing_run.ts";
+import { watchClusterers } from "./watch_clusterers.ts";
 
 /** A Chromium of this machine; without one, the tests of the page are left out. */
 const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
@@ -91,7 +92,12 @@ Deno.test(
     const id = new URL(page.url()).hash.split("/").at(-1)!;
     const request = await requestOf(gateway, id);
     const facts = await factsOf(gateway, request);
-    await gateway.publish(...facts.slice(0, 6));
+    await gateway.publish(...facts.slice(0, 2));
+    const watcher = await gateway.run(Effect.forkDetach(watchClusterers));
+    await page.getByText("no instance is alive; the run fails in 9 min").waitFor();
+    await gateway.run(Fiber.interrupt(watcher));
+    await gateway.publish(...facts.slice(2, 6));
+    await page.getByText("clusterer xmeans 1.2.0").waitFor();
     await page.getByText("Epoch 2 of at most 2").waitFor();
     await page.locator("figure circle").first().waitFor();
     const birch = { runId: id, fold: 0, epoch: 2, step: "cluster", done: 1, total: 2, splitting: ["birch"] };

@@ -73,8 +73,8 @@ export class ReadModel extends Context.Service<ReadModel, {
   whole(progress: RunProgress): Effect.Effect<RunProgress>;
   /** The folds, of all runs that have not ended, whose next step is a clusterer's. */
   readonly awaited: Effect.Effect<readonly Awaited[]>;
-  /** Which clusterers have no live instance, as far as is known: runs that wait for one of them say so. */
-  setAbsent(clusterers: ReadonlySet<string>): Effect.Effect<void>;
+  /** Until when a fold waits for its clusterer, of which no instance is alive; undefined where one is. */
+  setPatience(until: (fold: Awaited) => number | undefined): Effect.Effect<void>;
   /** By name. */
   readonly datasets: Effect.Effect<readonly DatasetView[], BusError | DatasetError>;
   dataset(
@@ -97,7 +97,7 @@ export class ReadModel extends Context.Service<ReadModel, {
       const { untilReady } = yield* Connection;
       const runs = new Map<string, Entry>();
       const datasets = new Map<string, DatasetLog>();
-      let absent: ReadonlySet<string> = new Set();
+      let until: (fold: Awaited) => number | undefined = () => undefined;
       const position = yield* SubscriptionRef.make(0);
 
       const fold = ({ seq, event }: Fact) => {
@@ -203,7 +203,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             ),
           );
       const runView = ({ view, progress }: Entry): RunView =>
-        withAbsent(progress ? withProgress(view, progress) : view, absent);
+        withAbsent(progress ? withProgress(view, progress) : view, until);
 
       return ReadModel.of({
         runs: Effect.sync(() => [...runs.values()].sort((a, b) => b.seq - a.seq).map(runView)),
@@ -215,7 +215,7 @@ export class ReadModel extends Context.Service<ReadModel, {
         whole: (progress) =>
           Effect.sync(() => addUp(runs.get(progress.runId)?.tallies.get(progress.fold), progress).progress),
         awaited: Effect.sync(() => [...runs.values()].flatMap(({ view }) => awaited(view))),
-        setAbsent: (clusterers) => Effect.sync(() => void (absent = clusterers)),
+        setPatience: (other) => Effect.sync(() => void (until = other)),
         datasets: Effect.suspend(() =>
           Effect.forEach([...datasets.values()].sort((a, b) => a.name < b.name ? -1 : 1), viewOf)
         ),

@@ -45,6 +45,7 @@ Deno.test(
     expect(relabelled).toMatchObject({
       clusters: { ash: 2, birch: 1 },
       allowedClusters: { ash: 2, birch: 1 },
+      clusterer: { name: "xmeans", version: "1.2.0" },
     });
 
     for (const [i, { id: lastId }] of lasting.slice(0, -1).entries()) {

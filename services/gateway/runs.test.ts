@@ -146,6 +146,7 @@ Deno.test(
     expect(view).toMatchObject({
       metrics,
       epoch: 2,
+      clusterer: { name: "xmeans", parameters: {}, versions: ["1.2.0"] },
       classes: [{ name: "ash", clusters: 2 }, { name: "birch", clusters: 1 }],
     });
     expect(view.history.map(({ epoch, clusters }) => [epoch, clusters])).toEqual([

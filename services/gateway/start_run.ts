@@ -12,9 +12,10 @@ import type { DatasetError } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { checkClusterer } from "./clusterers.ts";
+import type { Clusterers } from "./clusterers.ts";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
+import { settleClusterer } from "./settle_clusterer.ts";
 import type { Settings } from "./settings.ts";
 import { checkSettings } from "./settings_check.ts";
 import { pretrainedOf } from "./weights.ts";
@@ -44,7 +45,11 @@ const newRunId = (at: Date): string => {
 
 const pinnedSpec = (
   request: RunRequest,
-): Effect.Effect<RunSpec, ProblemError | BusError | DatasetError, ReadModel | Bus | Blobs | Settings> =>
+): Effect.Effect<
+  RunSpec,
+  ProblemError | BusError | DatasetError,
+  ReadModel | Clusterers | Blobs | Settings
+> =>
   Effect.gen(function* () {
     const model = yield* ReadModel;
     const name = request.dataset;
@@ -70,8 +75,9 @@ const pinnedSpec = (
     const manifest = yield* model.manifest(end.manifest);
     yield* checkSplits(manifest, request);
     yield* checkSettings(request);
-    const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
-    yield* checkClusterer(spec);
+    const spec = yield* settleClusterer(
+      specOf(request, { manifest: end.manifest, classes: manifest.classes }),
+    );
     return { ...spec, pretrained: yield* pretrainedOf(request) };
   });
 
@@ -107,7 +113,7 @@ export const startRun = (
 ): Effect.Effect<
   string,
   ProblemError | BusError | DatasetError,
-  ReadModel | Bus | KeyValue | Blobs | Settings
+  ReadModel | Clusterers | Bus | KeyValue | Blobs | Settings
 > =>
   Effect.gen(function* () {
     const digest = digestOf(JSON.stringify(request)); // parsed, so its fields are in the schema's order

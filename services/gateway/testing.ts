@@ -12,12 +12,13 @@ import type { Absences } from "./absences.ts";
 import { Api } from "./api/mod.ts";
 import { importDataset, importFilters } from "./handlers.ts";
 import { gatewayLayer } from "./layers.ts";
+import type { Clusterers } from "./clusterers.ts";
 import type { ReadModel } from "./read_model.ts";
 import type { Settings } from "./settings.ts";
 
 export const natsServer = natsServerPath(subtaxaHome(), currentPlatform()!);
 
-type BusServices = Absences | Bus | Blobs | Connection | KeyValue | ReadModel | Settings;
+type BusServices = Absences | Bus | Blobs | Connection | KeyValue | ReadModel | Clusterers | Settings;
 
 export interface Gateway {
   /** `http://127.0.0.1:<port>` */

@@ -102,6 +102,7 @@ export const factsOf = async (gateway: Gateway, request: EventOf<"run.requested"
       state: divided,
       changes: [{ class: "ash", from: 1, to: 2 }],
       agreement: 0.5,
+      clusterer: { name: request.spec.clusterer, version: "1.2.0" },
     },
     { ...second, type: "epoch.trained", at: at(10), training: { ...training, loss: 1 } },
     { ...second, type: "epoch.validated", at: at(11), ...validation, converged: "epochs" },

@@ -1,8 +1,9 @@
 import { Bus } from "@subtaxa/bus";
 import { CONTRACT_VERSION, describeFailure, type Failure } from "@subtaxa/contracts";
+import type { Awaited } from "@subtaxa/runs";
 import { Clock, Data, Duration, Effect } from "effect";
 import { Absences } from "./absences.ts";
-import { aliveClusterers } from "./clusterers.ts";
+import { Clusterers } from "./clusterers.ts";
 import { ReadModel } from "./read_model.ts";
 import { Settings } from "./settings.ts";
 
@@ -30,26 +31,29 @@ const look = Effect.gen(function* () {
   const absences = yield* Absences;
   const bus = yield* Bus;
   const { clustererTimeout } = yield* Settings;
+  const alive = new Set((yield* (yield* Clusterers).alive).map(({ name }) => name));
   const awaited = yield* model.awaited;
-  const names = new Set(awaited.map(({ clusterer }) => clusterer));
-  if (names.size === 0) return yield* model.setAbsent(names);
-
-  const alive = yield* aliveClusterers;
   const now = yield* Clock.currentTimeMillis;
   const since = new Map<string, number>();
-  for (const name of names) {
+  for (const name of new Set(awaited.map(({ clusterer }) => clusterer))) {
     if (!alive.has(name)) {
       since.set(name, Date.parse(yield* absences.claim(name, new Date(now).toISOString())));
     } else if ((yield* absences.get(name)) !== null) {
       yield* absences.remove(name);
     }
   }
-  yield* model.setAbsent(new Set(since.keys()));
-  for (const { runId, clusterer, since: asked } of awaited) {
+  /** Absence counts from when the fold needed it. */
+  const until = ({ clusterer, since: asked }: Awaited) => {
     const absent = since.get(clusterer);
-    if (
-      absent === undefined || now - Math.max(absent, Date.parse(asked)) < Duration.toMillis(clustererTimeout)
-    ) continue;
+    return absent === undefined
+      ? undefined
+      : Math.max(absent, Date.parse(asked)) + Duration.toMillis(clustererTimeout);
+  };
+  yield* model.setPatience(until);
+  for (const fold of awaited) {
+    const { runId, clusterer } = fold;
+    const end = until(fold);
+    if (end === undefined || now < end) continue;
     yield* bus.publish({
       type: "run.failed",
       v: CONTRACT_VERSION,
@@ -61,7 +65,11 @@ const look = Effect.gen(function* () {
 });
 
 /** Ends runs whose clusterer stays away for `SUBTAXA_CLUSTERER_TIMEOUT`, and lets the others say that they wait. */
-export const watchClusterers: Effect.Effect<never, never, Absences | Bus | ReadModel | Settings> = Effect
+export const watchClusterers: Effect.Effect<
+  never,
+  never,
+  Absences | Bus | Clusterers | ReadModel | Settings
+> = Effect
   .flatMap(
     Settings,
     ({ clustererTimeout }) =>

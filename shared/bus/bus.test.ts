@@ -408,7 +408,10 @@ Deno.test(
         Stream.runCollect,
         Effect.timeout("20 seconds"),
       );
-      expect(end[0]!.event).toMatchObject({ type: "run.failed", error: { tag: "MessageError/Exhausted" } });
+      expect(end[0]!.event).toMatchObject({
+        type: "run.failed",
+        error: { tag: "MessageError/Exhausted", message: expect.stringMatching(/a crash.*rolled out/) },
+      });
       expect((yield* Effect.promise(() => jsm.streams.info("SUBTAXA_DEAD"))).state.messages).toBe(1);
     })
   ),
@@ -499,6 +502,9 @@ Deno.test(
       expect(yield* kv.get("k")).toBe(values[0]);
       yield* kv.remove("k");
       expect(yield* kv.claim("k", "d")).toBe("d");
+      yield* kv.put("k", "e");
+      yield* kv.put("l", "f");
+      expect([yield* kv.get("k"), yield* kv.get("l")]).toEqual(["e", "f"]);
     })
   ),
 );

@@ -87,8 +87,9 @@ export const reconcileExhausted: Effect.Effect<never, BusError, Bus | Connection
           _tag: "MessageError",
           reason: { _tag: "Exhausted" },
           message:
-            `${consumer} was given ${original.subject} ${deliveries} times and never finished: look at its log ` +
-            "for a crash (memory?)",
+            `${consumer} was given ${original.subject} ${deliveries} times and never finished: look at its log for a ` +
+            "crash (memory?), or for a drain each time, as when it is rolled out again and again: then raise " +
+            "SUBTAXA_MAX_DELIVER",
           retryable: false,
         },
       });

@@ -12,6 +12,8 @@ export class KeyValue extends Context.Service<KeyValue, {
   get(key: string): Effect.Effect<string | null, BusError>;
   /** Writes the value unless the key exists; returns the value that stands. First writer wins, on every instance. */
   claim(key: string, value: string): Effect.Effect<string, BusError>;
+  /** Writes the value in place of whatever stands. */
+  put(key: string, value: string): Effect.Effect<void, BusError>;
   remove(key: string): Effect.Effect<void, BusError>;
 }>()("subtaxa/bus/KeyValue") {
   /** Entries live for `ttl` milliseconds; 0 = for ever. */
@@ -46,6 +48,7 @@ export class KeyValue extends Context.Service<KeyValue, {
                 if (standing !== null) return standing;
               }
             }),
+          put: (key, value) => attempt(`write ${bucket}/${key}`, () => kv.put(key, value)),
           remove: (key) => attempt(`remove ${bucket}/${key}`, () => kv.purge(key)),
         });
       }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Rejected } from "./dataset.ts";
-import { Backbone, Method, Metrics, Name } from "./run.ts";
+import { Backbone, ClustererName, Method, Metrics, Name, RunRequest } from "./run.ts";
 
 /** RFC 9457 problem details, with the offending field or file where there is one. */
 export const Problem = z.object({
@@ -57,6 +57,9 @@ export const EpochView = z.object({
   allowedClusters: z.record(z.string(), z.number().int()),
   /** NMI of the relabelling after this epoch with the assignment before it. */
   agreement: z.number().optional(),
+  clustererVersion: z.string().optional().describe(
+    "of the clusterer that did this relabelling, if it says so",
+  ),
   seconds: z.number(),
 });
 export type EpochView = z.infer<typeof EpochView>;
@@ -67,6 +70,11 @@ export const RunView = z.object({
   state: RunState,
   dataset: Name,
   method: Method,
+  clusterer: z.object({
+    name: ClustererName,
+    parameters: RunRequest.shape.parameters.unwrap().describe("its own settings, with their defaults"),
+    versions: z.array(z.string()).describe("of those that have relabelled so far, if they say so"),
+  }).optional().describe("who divides the classes; absent where the method divides none"),
   backbone: Backbone,
   imageSize: z.number().int(),
   seed: z.number().int(),
@@ -78,8 +86,11 @@ export const RunView = z.object({
   step: z.string(),
   createdAt: z.string(),
   finishedAt: z.string().optional(),
-  /** Estimate from the epochs so far, for the full number of epochs. */
+  /** Estimate from the epochs so far, for the full number of epochs; absent while the run can't go on. */
   secondsLeft: z.number().optional(),
+  waitsUntil: z.string().optional().describe(
+    "only while no instance of its clusterer is alive: when the run fails unless one comes",
+  ),
   error: ErrorView.optional(),
   /** Held-out metrics, mean over the folds; present when completed. */
   metrics: Metrics.optional(),

@@ -25,10 +25,14 @@ export type ClustererAnnouncement = z.infer<typeof ClustererAnnouncement>;
 /** A clusterer as the API shows it. */
 export const ClustererView = z.object({
   name: ClustererName,
-  /** The newest that is alive, as are description and parameters; absent when no instance is alive. */
-  version: z.string().optional(),
+  version: z.string().optional().describe(
+    "the newest that is alive, as are description and parameters; with no instance alive, those of the last one that " +
+      "was; absent where none has ever been seen",
+  ),
   description: z.string().optional(),
   parameters: JsonSchema.optional().describe("JSON Schema of a run's `parameters`"),
   instances: z.number().int().min(0).describe("how many are alive"),
+  versions: z.array(z.object({ version: z.string(), instances: z.number().int().min(1) }))
+    .describe("those that are alive, newest first"),
 });
 export type ClustererView = z.infer<typeof ClustererView>;

@@ -2,7 +2,15 @@ import { z } from "zod";
 import { BlobRef } from "./blob.ts";
 import { Division } from "./division.ts";
 import type { RunProgress } from "./progress.ts";
-import { FoldState, Metrics, Name, RunSpec, startsWithClusters, usesClustering } from "./run.ts";
+import {
+  ClustererVersion,
+  FoldState,
+  Metrics,
+  Name,
+  RunSpec,
+  startsWithClusters,
+  usesClustering,
+} from "./run.ts";
 
 /** Version of every event's schema; a message with another version is a dead letter. */
 export const CONTRACT_VERSION = 1;
@@ -91,6 +99,8 @@ export const DatasetRelabelled = z.object({
   changes: z.array(z.object({ class: z.string(), from: z.number().int(), to: z.number().int() })),
   /** Normalised mutual information between the previous sub-class assignment and this one; 1 = nothing moved. */
   agreement: z.number(),
+  /** Who did it; absent where the clusterer does not say. */
+  clusterer: ClustererVersion.optional(),
 });
 
 /** The best checkpoint of a fold scored on its held-out images. */

@@ -46,6 +46,9 @@ export const frozenStages = (backbone: Backbone, freeze: Freeze): readonly strin
 /** Routes that no clusterer may take as its name, because they name the next step of a run (see `routeOf`). */
 export const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
 export const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
+/** Which program it was that divided classes. */
+export const ClustererVersion = z.object({ name: ClustererName, version: z.string().min(1).max(64) });
+export type ClustererVersion = z.infer<typeof ClustererVersion>;
 
 /** Side of the images in pixels. */
 const ImageSize = z.number().int().min(16).max(512).multipleOf(8);
@@ -107,12 +110,15 @@ export const RunRequest = z.strictObject({
       "dimension in the information criterion: participation ratio of the class, or that of the embedding",
     ),
   normalisation: z.enum(["l2", "none"]).default("l2").describe("of the embeddings before they are clustered"),
-  fixedClusters: z.number().int().min(1).max(32).default(3).describe("sub-classes of every class in gs-trs"),
+  fixedClusters: z.number().int().min(1).max(32).default(3).describe(
+    "sub-classes of every class with the clusterer kmeans, which is the one of gs-trs",
+  ),
   clusterer: ClustererName.optional().describe(
-    "who divides the classes (kmeans for gs-trs, otherwise xmeans)",
+    "who divides the classes, and into how many (kmeans for gs-trs, otherwise xmeans); gs-trs with another one keeps its " +
+      "losses, but not its fixed number of clusters; not used by standard and triplet, which divide nothing",
   ),
   parameters: z.record(z.string(), z.unknown()).default({}).describe(
-    "settings of the clusterer's own, as its schema at /v1/clusterers says",
+    "settings of the clusterer's own, as its schema at /v1/clusterers says; those left out get the defaults there",
   ),
   patience: z.number().int().min(1).max(10_000).default(10)
     .describe(

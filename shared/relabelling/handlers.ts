@@ -1,5 +1,12 @@
 import { Blobs, type Bus, optionalFile, type Outcome } from "@subtaxa/bus";
-import { type ClassState, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
+import {
+  type ClassState,
+  type ClustererVersion,
+  type Event,
+  type EventOf,
+  type Failure,
+  following,
+} from "@subtaxa/contracts";
 import { progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
@@ -47,7 +54,7 @@ const planWith = (plan: Plan, event: Parameters<Plan>[0]): Handling =>
   });
 
 /** `features.extracted` → `dataset.relabelled`: the clusters, and each of them a class of its own. */
-const relabel = (event: EventOf<"features.extracted">): Handling =>
+const relabel = (clusterer: ClustererVersion, event: EventOf<"features.extracted">): Handling =>
   Effect.scoped(Effect.gen(function* () {
     const blobs = yield* Blobs;
     const worker = yield* Clusterer;
@@ -74,27 +81,36 @@ const relabel = (event: EventOf<"features.extracted">): Handling =>
       state: { ...state, labels, classes: [...classes] },
       changes: [...changes],
       agreement,
+      clusterer,
     };
     return { events: [relabelled], obsolete: [features] };
   }));
 
-const handle = (plan: Plan, event: Event): Handling => {
+/** What one clusterer differs in from another, for its handler. */
+export interface Ways {
+  readonly clusterer: ClustererVersion;
+  readonly plan: Plan;
+  /** What a run's `parameters` may be. */
+  readonly parameters: z.ZodObject;
+}
+
+const handle = ({ plan, clusterer }: Ways, event: Event): Handling => {
   switch (event.type) {
     case "run.requested":
     case "backbone.extracted":
     case "epoch.validated":
       return planWith(plan, event);
     case "features.extracted":
-      return relabel(event);
+      return relabel(clusterer, event);
     default:
       return unexpected(event);
   }
 };
 
-export const clusterBy = (plan: Plan, parameters: z.ZodObject) => (event: Event): Handling =>
+export const clusterBy = (ways: Ways) => (event: Event): Handling =>
   "spec" in event
     ? Effect.andThen(
-      checkParameters(parameters, event.spec.clusterer, event.spec.parameters),
-      handle(plan, event),
+      checkParameters(ways.parameters, event.spec.clusterer, event.spec.parameters),
+      handle(ways, event),
     )
     : unexpected(event);

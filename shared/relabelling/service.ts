@@ -45,7 +45,7 @@ export const runClusterer = (options: ClustererOptions): void => {
     consumers: [{
       durable: `clusterer-${route}`,
       filters: taken.map((type) => subjects.of(type, route)),
-      handler: clusterBy(plan, parameters),
+      handler: clusterBy({ clusterer: { name: route, version }, plan, parameters }),
     }],
     background: [Effect.flatMap(Bus, (bus) => bus.answer(discoverySubject.clusterer, announcement))],
   });

@@ -3,6 +3,7 @@ import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
 import {
   type BlobRef,
   type ClassState,
+  type ClustererVersion,
   CONTRACT_VERSION,
   encodeFeatures,
   encodeImages,
@@ -34,6 +35,9 @@ export interface TestFold {
   /** What the handler makes of an event; rejects with its failure. */
   readonly handle: (event: Event) => Promise<Outcome>;
 }
+
+/** What the handler says that it is. */
+export const testedClusterer: ClustererVersion = { name: "tested", version: "1.2.3" };
 
 const unused = Effect.die(new Error("clusterers don't do this"));
 const silentBus = Bus.of({
@@ -108,6 +112,7 @@ export const withFold = async (
   const program = Effect.gen(function* () {
     const ref = yield* blobs.put(new TextEncoder().encode(JSON.stringify(manifest)));
     const services = yield* Effect.context<Clusterer | Bus | Blobs>();
+    const handler = clusterBy({ clusterer: testedClusterer, plan, parameters });
     const head: Head = {
       v: CONTRACT_VERSION,
       at: "2026-01-01T00:00:00.000Z",
@@ -123,7 +128,7 @@ export const withFold = async (
         classOf,
         put: (bytes) => Effect.runPromise(blobs.put(bytes)),
         read: (wanted) => Effect.runPromise(blobs.get(wanted) as Effect.Effect<Uint8Array, Failure>),
-        handle: (event) => Effect.runPromise(Effect.provide(clusterBy(plan, parameters)(event), services)),
+        handle: (event) => Effect.runPromise(Effect.provide(handler(event), services)),
       })
     );
   });

@@ -120,6 +120,26 @@ export const clustersOf = (epoch: LoggedEpoch): { class: string; found: number; 
 /** The pseudo-labels that the epoch was trained on; null while every class was whole. */
 export const labelsOf = (epoch: LoggedEpoch): BlobRef | null => epoch.trained.state.labels;
 
+/** The versions of the clusterer that have relabelled, in the order of their first facts; `unknown`: one that does not say. */
+export const clustererVersionsOf = ({ events }: RunLog): string[] => [
+  ...new Set(
+    events.flatMap((event) =>
+      event.type === "dataset.relabelled" ? [event.clusterer?.version ?? "unknown"] : []
+    ),
+  ),
+];
+
+/** What the API shows of the relabelling after an epoch. */
+export const relabellingView = (
+  relabelled: EventOf<"dataset.relabelled"> | undefined,
+): Pick<EpochView, "agreement" | "clustererVersion"> =>
+  relabelled
+    ? {
+      agreement: relabelled.agreement,
+      ...(relabelled.clusterer && { clustererVersion: relabelled.clusterer.version }),
+    }
+    : {};
+
 /** The epoch as the API shows it. */
 export const epochView = (epoch: ValidatedEpoch): EpochView => {
   const { trained, validated, relabelled } = epoch;
@@ -135,7 +155,7 @@ export const epochView = (epoch: ValidatedEpoch): EpochView => {
       validated.spec.classes.map((name, i) => [name, validated.falseNegatives[i] ?? 0]),
     ),
     allowedClusters: Object.fromEntries(clusters.map(({ class: name, allowed }) => [name, allowed])),
-    ...(relabelled && { agreement: relabelled.agreement }),
+    ...relabellingView(relabelled),
     seconds: trained.training.seconds,
   };
 };

@@ -144,6 +144,31 @@ Deno.test("clusters are those trained on, limits those after the adaptation that
   expect(history[2]?.agreement).toBeUndefined();
 });
 
+Deno.test("the clusterer: parameters from the beginning, every version once, each epoch's own; none without clusters", () => {
+  const events = made({ parameters: { restarts: 4 } }).map((event) =>
+    event.type === "dataset.relabelled" && event.epoch > 1
+      ? { ...event, clusterer: { name: "xmeans", version: "2.0.0" } }
+      : event
+  );
+  const about = { name: "xmeans", parameters: { restarts: 4 } };
+  expect(projectAll(events.slice(0, 1)).clusterer).toEqual({ ...about, versions: [] });
+  const { clusterer, history } = projectAll(events);
+  expect(clusterer).toEqual({ ...about, versions: ["1.0.0", "2.0.0"] });
+  expect(history.map(({ clustererVersion }) => clustererVersion)).toEqual([
+    "1.0.0",
+    "2.0.0",
+    "2.0.0",
+    undefined,
+  ]);
+  const old = events.map((event) => {
+    if (event.type !== "dataset.relabelled") return event;
+    const { clusterer: _, ...rest } = event;
+    return Event.parse(rest);
+  });
+  expect(projectAll(old).clusterer?.versions).toEqual([]);
+  expect(projectAll(made({ method: "triplet" })).clusterer).toBeUndefined();
+});
+
 Deno.test("time left: as many seconds per epoch as so far, over all folds", () => {
   const events = made({ method: "standard", epochs: 3, patience: 9 });
   const at = (minutes: number) => new Date(Date.UTC(2026, 0, 5, 9, minutes)).toISOString();

@@ -9,9 +9,10 @@ import {
   type RunProgress,
   type RunView,
   type TerminalEvent,
+  usesClustering,
 } from "@subtaxa/contracts";
 import { foreign, noStart } from "./error.ts";
-import { epochView } from "./log.ts";
+import { epochView, relabellingView } from "./log.ts";
 import { isNewer, placeOf } from "./order.ts";
 import { endsStep, epochAfter, ofFold, stepAfter, stepDuring } from "./steps.ts";
 
@@ -51,6 +52,8 @@ const requested = ({ runId, spec, at, state }: FoldEvent): Projection => ({
   state: "queued",
   dataset: spec.dataset,
   method: spec.method,
+  ...(usesClustering(spec.method) &&
+    { clusterer: { name: spec.clusterer, parameters: spec.parameters, versions: [] } }),
   backbone: spec.backbone,
   imageSize: spec.imageSize,
   seed: spec.seed,
@@ -96,9 +99,18 @@ const historyAfter = (history: EpochView[], event: FoldEvent, fold: FoldMemory |
     epoch.fold !== event.fold || epoch.epoch !== event.epoch ? epoch : {
       ...epoch,
       allowedClusters,
-      ...(event.type === "dataset.relabelled" && { agreement: event.agreement }),
+      ...(event.type === "dataset.relabelled" && relabellingView(event)),
     }
   );
+};
+
+/** With the version of whoever has relabelled. */
+const clustererAfter = (clusterer: RunView["clusterer"], event: FoldEvent): Pick<RunView, "clusterer"> => {
+  if (!clusterer) return {};
+  const { versions } = clusterer;
+  const version = event.type === "dataset.relabelled" ? event.clusterer?.version : undefined;
+  const isNew = version !== undefined && !versions.includes(version);
+  return { clusterer: isNew ? { ...clusterer, versions: [...versions, version] } : clusterer };
 };
 
 /** The classes as the fold of the newest fact has them. */
@@ -146,6 +158,7 @@ const advanced = (view: Projection, event: FoldEvent): Projection => {
     ...(event.type === "epoch.validated" && begun !== undefined && history.length > 0 && {
       secondsLeft: seconds(begun, event.at) / history.length * left,
     }),
+    ...clustererAfter(view.clusterer, event),
     classes: classesAfter(view, history, event),
     history,
     [memory]: { folds, ...(begun !== undefined && { begun }) },
@@ -219,10 +232,17 @@ export const awaited = (view: Projection): Awaited[] =>
       clusterer === undefined ? [] : [{ runId: view.id, fold: Number(fold), clusterer, since }]
     );
 
-/** The view where nobody serves some clusterers: a run that waits for one of them says so. */
-export const withAbsent = (view: Projection, absent: ReadonlySet<string>): Projection => {
-  const waiting = awaited(view).find(({ clusterer }) => absent.has(clusterer));
-  if (!waiting) return view;
-  const step = `waiting for the clusterer '${waiting.clusterer}': no instance is alive`;
-  return { ...view, step: ofFold(view, waiting.fold, step) };
+/**
+ * The view where nobody serves some clusterers: a run that waits for one of them says so, and until when, instead of how long
+ * it takes. `until`: when a fold's patience ends, milliseconds; undefined where its clusterer is alive.
+ */
+export const withAbsent = (view: Projection, until: (fold: Awaited) => number | undefined): Projection => {
+  const [first] = awaited(view).flatMap((fold) => {
+    const end = until(fold);
+    return end === undefined ? [] : [{ ...fold, end }];
+  }).toSorted((a, b) => a.end - b.end);
+  if (!first) return view;
+  const { secondsLeft: _, ...rest } = view;
+  const step = `waiting for the clusterer '${first.clusterer}': no instance is alive`;
+  return { ...rest, step: ofFold(view, first.fold, step), waitsUntil: new Date(first.end).toISOString() };
 };

@@ -140,7 +140,14 @@ export const syntheticRun = (run: SyntheticRun): Event[] => {
       );
       const whole = relabelled.every(({ clusters }) => clusters === 1);
       state = { ...state, classes: relabelled, labels: whole ? null : blobOf("labels", fold, epoch) };
-      yield { type: "dataset.relabelled", ...fact(epoch), changes, agreement: 0.6 + 0.4 * random() };
+      const clusterer = { name: spec.clusterer, version: "1.0.0" };
+      yield {
+        type: "dataset.relabelled",
+        ...fact(epoch),
+        changes,
+        agreement: 0.6 + 0.4 * random(),
+        clusterer,
+      };
     }
   };
 

@@ -1,6 +1,6 @@
 /** @jsxImportSource hono/jsx */
 import { usesClustering, usesTriplets } from "@subtaxa/contracts";
-import { isValidated, type RunLog, type ValidatedEpoch } from "@subtaxa/runs";
+import { clustererVersionsOf, isValidated, type RunLog, type ValidatedEpoch } from "@subtaxa/runs";
 import { Heads, Section, Table, Value } from "./elements.tsx";
 import { count, fixed, variance } from "./format.ts";
 import { bestEpochOf } from "./gallery.ts";
@@ -40,9 +40,13 @@ const columnsOf = ({ spec }: RunLog): Column[] => {
   ];
 };
 
-const Row = (
-  { log, epoch, columns, best }: { log: RunLog; epoch: ValidatedEpoch; columns: Column[]; best: boolean },
-) => (
+const Row = ({ log, epoch, columns, best, versions }: {
+  log: RunLog;
+  epoch: ValidatedEpoch;
+  columns: Column[];
+  best: boolean;
+  versions: boolean;
+}) => (
   <tr class={best ? "best" : ""}>
     {log.spec.folds > 1 && <td class="number">{epoch.fold}</td>}
     <th scope="row" class="number">{epoch.epoch}{best ? " (best)" : ""}</th>
@@ -60,6 +64,7 @@ const Row = (
         ))}
       </td>
     )}
+    {versions && <td>{epoch.relabelled ? epoch.relabelled.clusterer?.version ?? "unknown" : "–"}</td>}
   </tr>
 );
 
@@ -67,6 +72,7 @@ const Row = (
 export const EpochTable = ({ log }: { log: RunLog }) => {
   const columns = columnsOf(log);
   const clusters = usesClustering(log.spec.method);
+  const versions = clustererVersionsOf(log).length > 1;
   const epochs = log.folds.flatMap((fold) =>
     fold.epochs.filter(isValidated).map((epoch) => ({ epoch, best: epoch.epoch === bestEpochOf(fold) }))
   );
@@ -86,10 +92,13 @@ export const EpochTable = ({ log }: { log: RunLog }) => {
               numbers={[...(log.spec.folds > 1 ? ["fold"] : []), "epoch", ...columns.map(([name]) => name)]}
             />
             {clusters && <th scope="col">sub-classes changed after it</th>}
+            {versions && <th scope="col">by version</th>}
           </>
         }
       >
-        {epochs.map(({ epoch, best }) => <Row log={log} epoch={epoch} columns={columns} best={best} />)}
+        {epochs.map(({ epoch, best }) => (
+          <Row log={log} epoch={epoch} columns={columns} best={best} versions={versions} />
+        ))}
       </Table>
     </Section>
   );

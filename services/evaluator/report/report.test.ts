@@ -113,6 +113,31 @@ Deno.test("counts, class scores and training sizes are those of the held-out con
   }
 });
 
+Deno.test("whose sub-classes they are: one version, two that took turns, or one that doesn't say", () => {
+  const events = syntheticRun({ classes, epochs: 4, seed: 4, parameters: { restarts: 4 } });
+  const by = (versionAt: (epoch: number) => string | undefined) =>
+    reportOf(events.map((event) => {
+      if (event.type !== "dataset.relabelled") return event;
+      const { clusterer: _, ...rest } = event;
+      const version = versionAt(event.epoch);
+      return version === undefined ? rest : { ...rest, clusterer: { name: "xmeans", version } };
+    }));
+  const clusterer = (html: string) => /<dt>Clusterer<\/dt><dd>([^<]*)</.exec(html)?.[1];
+  const lasts = (html: string) =>
+    rowsOf(section(html, "log")).map((row) => /<td>([^<]*)<\/td><\/tr>/.exec(row)?.[1]);
+  const mixed = by((epoch) => epoch > 2 ? "2.0.0" : "1.0.0");
+  expect(clusterer(mixed)).toBe("xmeans, version 1.0.0 and 2.0.0");
+  expect(lasts(mixed)).toEqual(["1.0.0", "1.0.0", "2.0.0", "–"]); // nothing is relabelled after the last
+  expect(section(mixed, "settings")).toContain("{&quot;restarts&quot;:4}");
+  const one = by(() => "1.0.0");
+  expect(clusterer(one)).toBe("xmeans, version 1.0.0");
+  expect(section(one, "log")).not.toContain("by version");
+  expect(clusterer(by(() => undefined))).toBe("xmeans, version unknown");
+  const half = by((epoch) => epoch > 2 ? "2.0.0" : undefined);
+  expect(lasts(half)).toEqual(["unknown", "unknown", "2.0.0", "–"]);
+  expect(clusterer(reportOf(syntheticRun({ classes, epochs: 2, method: "triplet" })))).toBeUndefined();
+});
+
 Deno.test("class by class: false negatives and clusters of every epoch, with the limit that was in force", () => {
   const events = syntheticRun({ classes, epochs: 5, seed: 4, patience: 9 });
   const rows = rowsOf(section(reportOf(events), "epochs"));

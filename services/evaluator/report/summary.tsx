@@ -1,7 +1,7 @@
 /** @jsxImportSource hono/jsx */
 import { type Metrics, type RunSpec, usesClustering } from "@subtaxa/contracts";
 import { falseNegativesOf, summariseFolds } from "@subtaxa/metrics";
-import type { LoggedFold, RunLog } from "@subtaxa/runs";
+import { clustererVersionsOf, type LoggedFold, type RunLog } from "@subtaxa/runs";
 import { Heads, Section, Table, Time, Value } from "./elements.tsx";
 import { count, duration, fixed, percent, plural, variance } from "./format.ts";
 import { bestEpochOf } from "./gallery.ts";
@@ -205,6 +205,13 @@ const state = (log: RunLog) => {
   }
 };
 
+/** Whose sub-classes they are. */
+const clustererOf = (log: RunLog) => {
+  const versions = clustererVersionsOf(log);
+  const { clusterer } = log.spec;
+  return versions.length === 0 ? clusterer : `${clusterer}, version ${versions.join(" and ")}`;
+};
+
 export const Header = (
   { log, folds, generatedAt }: { log: RunLog; folds: readonly ScoredFold[]; generatedAt: string },
 ) => {
@@ -215,6 +222,7 @@ export const Header = (
     ["State", state(log)],
     ["Dataset", `${spec.dataset}, ${plural(spec.classes.length, "class", "classes")}`],
     ["Method", methods[spec.method]],
+    ...(usesClustering(spec.method) ? [["Clusterer", clustererOf(log)] as [string, unknown]] : []),
     ["Seed", spec.seed],
     ["Evaluation", spec.folds === 1 ? "one 70/10/20 split" : `${spec.folds}-fold cross-validation`],
     [

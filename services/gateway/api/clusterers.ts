@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ClustererView } from "@subtaxa/contracts";
-import { clusterers } from "../clusterers.ts";
+import { listClusterers } from "../clusterers.ts";
 import { problemResponses } from "../problem.ts";
 import { everywhere, routes } from "./routes.ts";
 import type { Run } from "./runtime.ts";
@@ -9,7 +9,7 @@ const list = createRoute({
   method: "get",
   path: "/v1/clusterers",
   tags: ["clusterers"],
-  summary: "Clusterers, with the instances that are alive and the parameters that a run may give them",
+  summary: "Clusterers, with the versions that are alive and the parameters that a run may give them",
   responses: {
     200: {
       description: "Clusterers, by name",
@@ -20,4 +20,4 @@ const list = createRoute({
 });
 
 export const clustererRoutes = (run: Run) =>
-  routes().openapi(list, async (c) => c.json(await run(clusterers), 200));
+  routes().openapi(list, async (c) => c.json(await run(listClusterers), 200));

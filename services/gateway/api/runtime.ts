@@ -1,11 +1,12 @@
 import type { Blobs, Bus, KeyValue } from "@subtaxa/bus";
 import type { Failure } from "@subtaxa/contracts";
 import { Effect, FiberSet } from "effect";
+import type { Clusterers } from "../clusterers.ts";
 import type { ReadModel } from "../read_model.ts";
 import type { Settings } from "../settings.ts";
 
 /** What the routes use. */
-export type ApiServices = ReadModel | Settings | Bus | Blobs | KeyValue;
+export type ApiServices = ReadModel | Clusterers | Settings | Bus | Blobs | KeyValue;
 
 /** Runs what a route does; a failure is thrown, for the API's error handler to answer. */
 export type Run = <A, E extends Failure>(

@@ -25,6 +25,13 @@ const stepNames = {
   score: "Scoring the held-out images",
 };
 
+const clustererOf = ({ name, versions, parameters }) =>
+  [
+    `clusterer ${name}`,
+    versions.join(", "),
+    Object.keys(parameters).length > 0 && JSON.stringify(parameters),
+  ].filter(Boolean).join(" ");
+
 const headerOf = (run) => [
   h("p", { class: "quiet" }, h("a", { href: "#/" }, "Overview"), " / run"),
   h("div", { class: "title" }, h("h1", { id: "run-title" }, run.id), badge(run.state)),
@@ -36,6 +43,7 @@ const headerOf = (run) => [
       `${run.backbone} network, ${run.imageSize} px`,
       count(run.folds, "fold"),
       `seed ${run.seed}`,
+      ...(run.clusterer ? [clustererOf(run.clusterer)] : []),
     ].join(" · "),
     " · ",
     time(run.createdAt),
@@ -86,7 +94,11 @@ const progressOf = (run, progress) => {
     bar(
       `Epoch ${run.epoch} of at most ${run.epochs}`,
       run.epoch / run.epochs,
-      run.secondsLeft !== undefined
+      run.waitsUntil !== undefined
+        ? `${run.step}; the run fails in ${
+          duration(Math.max(0, Date.parse(run.waitsUntil) - Date.now()) / 1000)
+        }`
+        : run.secondsLeft !== undefined
         ? `at most ${duration(run.secondsLeft)} left`
         : run.state === "running" && !progress
         ? run.step
@@ -142,6 +154,7 @@ const historyOf = (run, best) => {
     Object.entries(one.clusters).filter(([, n]) => n > 1).map(([name, n]) => `${name} ${n}`).join(", ") ||
     "none";
   const several = folds.length > 1;
+  const versions = run.clusterer?.versions.length > 1;
   return h("section", { "aria-labelledby": "epochs" }, [
     h("h2", { id: "epochs" }, "Validation, epoch by epoch"),
     bestOf(run, best),
@@ -167,6 +180,7 @@ const historyOf = (run, best) => {
         { text: "Agreement", number: true },
         { text: "Time", number: true },
         { text: "Sub-classes trained on" },
+        ...(versions ? [{ text: "Then divided by version" }] : []),
       ],
       run.history.toReversed().map((one) => [
         several ? `${one.fold}, ${one.epoch}` : String(one.epoch),
@@ -178,6 +192,7 @@ const historyOf = (run, best) => {
         decimal(one.agreement, 2),
         duration(one.seconds),
         split(one),
+        ...(versions ? [one.clustererVersion] : []),
       ]),
     ),
   ]);
@@ -295,10 +310,13 @@ export const showRun = (element, id, note) => {
     log.prepend(h("li", {}, line(type, event)));
     refresh();
   };
+  // what no fact tells: that nobody serves its clusterer, and how long it still waits
+  const asking = setInterval(() => run && !ended(run) && refresh(), 5_000);
   let stopFollowing = () => undefined;
   const stop = () => {
     stopped = true;
     clearTimeout(waiting);
+    clearInterval(asking);
     stopFollowing();
   };
   // the run first: where a token is needed, it is asked for now
