@@ -4,6 +4,7 @@ import {
   type EventOf,
   type FoldEvent,
   isFoldEvent,
+  isShardEvent,
   routeOf,
   type RunProgress,
   type RunView,
@@ -180,6 +181,10 @@ export const project = (previous: Projection | undefined, event: Event): Project
   const subject = "dataset" in event ? event.dataset : event.runId;
   if (previous !== undefined && ("dataset" in event || event.runId !== previous.id)) {
     throw foreign(previous.id, subject);
+  }
+  if (isShardEvent(event)) {
+    if (previous === undefined) throw noStart(`${event.type} of '${subject}'`);
+    return previous; // how a step's work is spread is no part of a run's story
   }
   if (!isFoldEvent(event)) {
     if (previous === undefined || "dataset" in event) throw noStart(`${event.type} of '${subject}'`);
