@@ -5,6 +5,7 @@ import { embedding, training, trainingMemory } from "./networks.ts";
 import { type BenchError, startPeer } from "./peer.ts";
 import { pipeline } from "./pipeline.ts";
 import { writeBlobs } from "./rows.ts";
+import { eventOverheads, spreading } from "./spreading.ts";
 import { startWorker } from "./workers.ts";
 import { largeXMeans, largeXMeansMemory } from "./xmeans_large.ts";
 
@@ -57,4 +58,6 @@ export const benchmarks: readonly Benchmark[] = [
   importing("grey"),
   importing("RGB"),
   pipeline,
+  spreading,
+  ...eventOverheads,
 ];

@@ -27,12 +27,12 @@ const services: Readonly<Record<string, { takes: readonly EventType[]; publishes
     publishes: ["epoch.trained", "run.failed"],
   },
   evaluator: {
-    takes: ["epoch.trained", "epoch.validated", "fold.completed"],
-    publishes: ["epoch.validated", "fold.completed", "run.completed", "run.failed"],
+    takes: ["epoch.trained", "epoch.validated", "shard.advanced", "fold.completed"],
+    publishes: ["shard.advanced", "epoch.validated", "fold.completed", "run.completed", "run.failed"],
   },
   extractor: {
-    takes: ["run.requested", "adaptation.planned"],
-    publishes: ["backbone.extracted", "features.extracted", "run.failed"],
+    takes: ["run.requested", "adaptation.planned", "shard.advanced"],
+    publishes: ["shard.advanced", "backbone.extracted", "features.extracted", "run.failed"],
   },
   clusterer: {
     takes: ["run.requested", "backbone.extracted", "epoch.validated", "features.extracted"],
@@ -47,7 +47,8 @@ const headers = {
   required: ["Nats-Msg-Id", "ce-specversion", "ce-id", "ce-type", "ce-source", "ce-time", "content-type"],
   properties: {
     "Nats-Msg-Id": text(
-      "<run>:<fold>:<epoch>:<type>; of the three ends of a run <run>:end. The server drops a repetition",
+      "<run>:<fold>:<epoch>:<type>; of a shard <run>:<fold>-<shard>:<epoch>:<type>:<of>:<portions done>; of the three " +
+        "ends of a run <run>:end. The server drops a repetition",
     ),
     "ce-specversion": text("CloudEvents", { const: "1.0" }),
     "ce-id": text("the same as Nats-Msg-Id"),
@@ -76,7 +77,7 @@ export const asyncApi = (): Record<string, unknown> => {
     parameters: {
       route: token("who acts next: the clusterer's name, or a fixed step"),
       subject: token("the run, or the data set"),
-      fold: token("number of the fold, or `all`"),
+      fold: token("number of the fold, or `all`; of a shard `<fold>-<shard>`"),
     },
     messages: { [messageName(type)]: reference("components", "messages", messageName(type)) },
     bindings: { nats: { bindingVersion: "0.1.0" } },

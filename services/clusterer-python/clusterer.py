@@ -142,7 +142,8 @@ class Clusterer:
             digest = hashlib.sha256(data).hexdigest()
             await self.store.put(f"sha256-{digest}", data)
             state = {**state, "labels": {"key": f"sha256-{digest}", "sha256": digest, "bytes": len(data)}}
-            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi, "clusterer": SELF}
+            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi}
+            more["clusterer"] = {**SELF, "parameters": {"axes": axes_of(spec)}}
         fields = {"fold": fold, "epoch": epoch, "spec": spec, "state": {**state, "classes": classes}, **more}
         if await self.is_over(message): return
         await self.publish(message, type, route, fold, f"{fold}:{epoch}:{type}", fields)

@@ -1,16 +1,16 @@
 import { Blobs, Bus, optionalFile, type Outcome } from "@subtaxa/bus";
 import {
   type ArtifactError,
+  type BlobRef,
   decodePredictions,
   type Event,
   type EventOf,
   type Failure,
   following,
-  type RunProgress,
   subjects,
 } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { inShards, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import { converge } from "./convergence.ts";
@@ -27,79 +27,95 @@ export class Evaluator
   );
 }
 
-type Handling = Effect.Effect<Outcome, Failure, Evaluator | Bus | Blobs>;
+type Needs = Evaluator | Bus | Blobs;
+type Handling = Effect.Effect<Outcome, Failure, Needs>;
 
-/** Class probabilities of one part of the fold's images, in a file that goes with the scope. */
-const classify = (
-  event: EventOf<"epoch.trained" | "epoch.validated">,
+/** The class probabilities of one part of the fold's images by one checkpoint. */
+const classifying = <E extends EventOf<"epoch.trained" | "epoch.validated">>(
   part: "validation" | "test",
-  step: RunProgress["step"],
-) =>
+  checkpointOf: (event: E) => BlobRef | undefined | null,
+): Omit<ShardedStep<E, Needs>, "finish"> => ({
+  measure: (event) =>
+    Effect.gen(function* () {
+      return yield* (yield* Evaluator).call("measure", { ...(yield* runDataFiles(event)), part });
+    }),
+  work: (event, { range, outputFile, onProgress }) =>
+    Effect.gen(function* () {
+      const checkpointFile = yield* optionalFile(checkpointOf(event) ?? null);
+      if (checkpointFile === null) return yield* unexpected(event);
+      yield* (yield* Evaluator).call("classify", {
+        ...(yield* runDataFiles(event)),
+        part,
+        checkpointFile,
+        range,
+        outputFile,
+      }, { onProgress });
+    }),
+  concatenate: (_, files, outputFile) =>
+    Effect.flatMap(Evaluator, (worker) => worker.call("concatenate", { files, outputFile })),
+});
+
+/** How well the images in a table of predictions were recognised. */
+const scoresIn = (file: string) =>
   Effect.gen(function* () {
-    const { runId, fold, epoch, state } = event;
-    const checkpoint = part === "test" ? state.best?.checkpoint : state.checkpoint;
-    const checkpointFile = yield* optionalFile(checkpoint ?? null);
-    if (checkpointFile === null) return yield* unexpected(event);
-    const outputFile = yield* scratchFile;
-    yield* (yield* Evaluator).call("classify", {
-      ...(yield* runDataFiles(event)),
-      part,
-      checkpointFile,
-      outputFile,
-    }, { onProgress: yield* progressOf({ runId, fold, epoch, step }) });
-    const bytes = yield* Effect.promise(() => Deno.readFile(outputFile));
+    const bytes = yield* Effect.promise(() => Deno.readFile(file));
     const predictions = yield* Effect.try({
       try: () => decodePredictions(bytes),
       catch: (cause) => cause as ArtifactError, // the only one that it throws
     });
-    return { outputFile, ...scoresOf(predictions) };
+    return scoresOf(predictions);
   });
 
 /**
  * Algorithm 1, "Perform validation and get the normalised confusion matrix", and whether the training has converged.
  * `epoch.trained` → `epoch.validated`.
  */
-const validate = (event: EventOf<"epoch.trained">): Handling =>
-  Effect.scoped(Effect.gen(function* () {
-    const { spec, epoch, state } = event;
-    const { loss, metrics, confusion, falseNegatives } = yield* classify(event, "validation", "validate");
-    const { checkpoint, labels } = state;
-    if (checkpoint === null) return yield* unexpected(event);
-    const { best, converged } = converge(
-      state.best,
-      { epoch, fScore: metrics.fScore, checkpoint, labels },
-      spec,
-    );
-    const validated: Event = {
-      ...following(event),
-      type: "epoch.validated",
-      at: yield* timestamp,
-      state: { ...state, best },
-      loss,
-      metrics,
-      confusion,
-      falseNegatives,
-      converged,
-    };
-    const dethroned = state.best && best.epoch !== state.best.epoch ? [state.best.checkpoint] : [];
-    return { events: [validated], obsolete: dethroned };
-  }));
+const validation: ShardedStep<EventOf<"epoch.trained">, Needs> = {
+  ...classifying("validation", ({ state }) => state.checkpoint),
+  finish: (event, file) =>
+    Effect.gen(function* () {
+      const { spec, epoch, state } = event;
+      const { loss, metrics, confusion, falseNegatives } = yield* scoresIn(file);
+      const { checkpoint, labels } = state;
+      if (checkpoint === null) return yield* unexpected(event);
+      const { best, converged } = converge(
+        state.best,
+        { epoch, fScore: metrics.fScore, checkpoint, labels },
+        spec,
+      );
+      const validated: Event = {
+        ...following(event),
+        type: "epoch.validated",
+        at: yield* timestamp,
+        state: { ...state, best },
+        loss,
+        metrics,
+        confusion,
+        falseNegatives,
+        converged,
+      };
+      const dethroned = state.best && best.epoch !== state.best.epoch ? [state.best.checkpoint] : [];
+      return { events: [validated], obsolete: dethroned };
+    }),
+};
 
 /** The best checkpoint on the held-out images. `epoch.validated`, converged → `fold.completed`. */
-const score = (event: EventOf<"epoch.validated">): Handling =>
-  Effect.scoped(Effect.gen(function* () {
-    const { outputFile, metrics, confusion } = yield* classify(event, "test", "score");
-    const predictions = yield* (yield* Blobs).putFile(outputFile);
-    const completed: Event = {
-      ...following(event),
-      type: "fold.completed",
-      at: yield* timestamp,
-      metrics,
-      confusion,
-      predictions,
-    };
-    return { events: [completed] };
-  }));
+const scoring: ShardedStep<EventOf<"epoch.validated">, Needs> = {
+  ...classifying("test", ({ state }) => state.best?.checkpoint),
+  finish: (event, file) =>
+    Effect.gen(function* () {
+      const { metrics, confusion } = yield* scoresIn(file);
+      const completed: Event = {
+        ...following(event),
+        type: "fold.completed",
+        at: yield* timestamp,
+        metrics,
+        confusion,
+        predictions: yield* (yield* Blobs).putFile(file),
+      };
+      return { events: [completed] };
+    }),
+};
 
 /** The last fold to be completed ends the run. `fold.completed` → `run.completed`, or nothing yet. */
 const join = (event: EventOf<"fold.completed">): Handling =>
@@ -115,15 +131,15 @@ const join = (event: EventOf<"fold.completed">): Handling =>
     return { events: [{ v: event.v, type: "run.completed", at, runId: event.runId, metrics, report }] };
   });
 
-export const evaluate = (event: Event): Handling => {
+export const evaluate = withShards<Needs>((event, shard) => {
   switch (event.type) {
     case "epoch.trained":
-      return validate(event);
+      return inShards(validation, event, shard);
     case "epoch.validated":
-      return score(event);
+      return inShards(scoring, event, shard);
     case "fold.completed":
       return join(event);
     default:
       return unexpected(event);
   }
-};
+});

@@ -10,6 +10,8 @@ runService({
     filters: [
       subjects.of("epoch.trained", "validate"),
       subjects.of("epoch.validated", "score"),
+      subjects.of("shard.advanced", "validate"),
+      subjects.of("shard.advanced", "score"),
       subjects.of("fold.completed", "join"),
     ],
     handler: evaluate,

@@ -1,4 +1,4 @@
-import { decodePredictions } from "@subtaxa/contracts";
+import { decodePredictions, type Predictions } from "@subtaxa/contracts";
 import { encodeCheckpoint } from "@subtaxa/model";
 import { stripesOnDisk, untrainedCheckpoint } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
@@ -19,8 +19,22 @@ Deno.test("the worker writes the predictions of a part of the fold", async () =>
       (worker) =>
         Effect.forEach(["validation", "test"] as const, (part) =>
           Effect.gen(function* () {
-            yield* worker.call("classify", { ...input, part, checkpointFile, outputFile });
-            return decodePredictions(yield* Effect.promise(() => Deno.readFile(outputFile)));
+            const { images, batch } = yield* worker.call("measure", { ...input, part });
+            expect(batch).toBe(256);
+            const classified = (from: number, to: number, outputFile: string) =>
+              worker.call("classify", { ...input, part, checkpointFile, range: { from, to }, outputFile });
+            yield* classified(0, images, outputFile);
+            const whole = yield* Effect.promise(() => Deno.readFile(outputFile));
+            // in parts it is the same
+            const files = [join(folder, "first"), join(folder, "second")] as const;
+            yield* classified(0, 3, files[0]);
+            yield* classified(3, images, files[1]);
+            yield* worker.call("concatenate", { files, outputFile });
+            const [one, other] = [whole, yield* Effect.promise(() => Deno.readFile(outputFile))]
+              .map(decodePredictions) as [Predictions, Predictions];
+            expect([other.image, other.true, other.predicted]).toEqual([one.image, one.true, one.predicted]);
+            other.probability.forEach((value, i) => expect(value).toBeCloseTo(one.probability[i]!, 5));
+            return one;
           })),
     ),
   ));

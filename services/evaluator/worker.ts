@@ -1,34 +1,62 @@
-import { encodePredictions } from "@subtaxa/contracts";
+import {
+  concatenatePredictions,
+  decodePredictions,
+  type Division,
+  encodePredictions,
+  type Range,
+} from "@subtaxa/contracts";
 import {
   type BatchProgress,
+  type Checkpoint,
   classify,
+  inferenceBatch,
+  keepLatest,
+  loadModel,
+  type Model,
   readCheckpoint,
   type RunDataInput,
   runDataLoader,
 } from "@subtaxa/model";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
 
-export interface ClassifyInput extends RunDataInput {
+export interface PartInput extends RunDataInput {
   readonly part: "validation" | "test";
+}
+
+export interface ClassifyInput extends PartInput {
   readonly checkpointFile: string;
+  /** Which of the part's images, by their place among them. */
+  readonly range: Range;
   /** Gets the `predictions` artifact. */
   readonly outputFile: string;
 }
 
-const loadData = runDataLoader();
+const { fold, load } = runDataLoader();
+const network = keepLatest<{ readonly checkpoint: Checkpoint; readonly model: Model }>(({ model }) =>
+  model.dispose()
+);
 
 const indexOfLargest = (values: Float32Array) =>
   values.reduce((best, value, i) => value > values[best]! ? i : best, 0);
 
 const operations = {
-  /** Writes the class probabilities of one part of the fold. */
+  /** How much there is to classify. */
+  measure: async (input: PartInput): Promise<Pick<Division, "images" | "batch">> => ({
+    images: (await fold(input)).split[input.part].length,
+    batch: inferenceBatch(input.frozenFile === null ? input.spec.imageSize : null),
+  }),
+
+  /** Writes the class probabilities of a range of one part of the fold. */
   classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<void> => {
-    const { spec, part, checkpointFile, outputFile } = input;
-    const { inputs, classOf, split } = await loadData(input);
-    const image = split[part];
-    const checkpoint = readCheckpoint(checkpointFile, spec);
+    const { spec, part, checkpointFile, range: { from, to }, outputFile } = input;
+    const { inputs, classOf, split } = await load(input);
+    const image = split[part].slice(from, to);
+    const { checkpoint, model } = network(checkpointFile, () => {
+      const checkpoint = readCheckpoint(checkpointFile, spec);
+      return { checkpoint, model: loadModel(checkpoint) };
+    });
     const classes = spec.classes.length;
-    const probability = classify({ checkpoint, inputs, indices: image }, context);
+    const probability = classify({ checkpoint, model, inputs, indices: image }, context);
     const actual = Uint16Array.from(image, (index) => classOf[index]!);
     const predicted = Uint16Array.from(
       image,
@@ -44,6 +72,14 @@ const operations = {
         classes,
       }),
     );
+  },
+
+  /** Writes several tables of predictions as one. */
+  concatenate: async (
+    { files, outputFile }: { readonly files: readonly string[]; readonly outputFile: string },
+  ): Promise<void> => {
+    const parts = await Promise.all(files.map(async (file) => decodePredictions(await Deno.readFile(file))));
+    await Deno.writeFile(outputFile, encodePredictions(concatenatePredictions(parts)));
   },
 };
 

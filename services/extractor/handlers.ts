@@ -1,7 +1,23 @@
-import { Blobs, type Bus, type BusError, KeyValue, optionalFile, type Outcome } from "@subtaxa/bus";
-import { BlobRef, type Event, type EventOf, type Failure, following } from "@subtaxa/contracts";
+import { Blobs, Bus, type BusError, KeyValue, optionalFile, type Outcome } from "@subtaxa/bus";
+import {
+  BlobRef,
+  type Event,
+  type EventOf,
+  type Failure,
+  following,
+  type ShardEvent,
+  subjects,
+} from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import {
+  inShards,
+  ownerOf,
+  scratchFile,
+  type ShardedStep,
+  timestamp,
+  unexpected,
+  withShards,
+} from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
 import { createHash } from "node:crypto";
@@ -16,38 +32,55 @@ export class Extractor
   );
 }
 
-type Handling = Effect.Effect<Outcome, Failure, Extractor | Bus | Blobs | KeyValue>;
+type Needs = Extractor | Bus | Blobs | KeyValue;
+type Handling = Effect.Effect<Outcome, Failure, Needs>;
+
+const concatenate = (_: Event, files: readonly string[], outputFile: string) =>
+  Effect.flatMap(Extractor, (worker) => worker.call("concatenate", { files, outputFile }));
 
 /**
  * Algorithm 1, "Extract features of the images in the training data", for the classes that may be split.
  * `adaptation.planned` → `features.extracted`.
  */
-const extractEmbeddings = (event: EventOf<"adaptation.planned">): Handling =>
-  Effect.scoped(Effect.gen(function* () {
-    const blobs = yield* Blobs;
-    const worker = yield* Extractor;
-    const { runId, spec, fold, epoch, state, classes } = event;
-    const outputFile = yield* scratchFile;
-    const imagesFile = yield* scratchFile;
-    yield* worker.call("embed", {
-      ...(yield* runDataFiles(event)),
-      checkpointFile: yield* optionalFile(state.checkpoint),
-      pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
-      classes,
-      outputFile,
-      imagesFile,
-    }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "extract", splitting: classes }) });
-    const features = yield* blobs.putFile(outputFile, ownerOf(event));
-    const extracted: Event = {
-      ...following(event),
-      type: "features.extracted",
-      at: yield* timestamp,
-      features,
-      // the same in every epoch, so it has no owner: it is stored once
-      images: yield* blobs.putFile(imagesFile),
-    };
-    return { events: [extracted] };
-  }));
+const embeddings: ShardedStep<EventOf<"adaptation.planned">, Needs> = {
+  measure: (event) =>
+    Effect.gen(function* () {
+      const { classes } = event;
+      return yield* (yield* Extractor).call("measureClasses", { ...(yield* runDataFiles(event)), classes });
+    }),
+  work: (event, { range, outputFile, onProgress }) =>
+    Effect.gen(function* () {
+      const { spec, state, classes } = event;
+      yield* (yield* Extractor).call("embed", {
+        ...(yield* runDataFiles(event)),
+        checkpointFile: yield* optionalFile(state.checkpoint),
+        pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
+        classes,
+        range,
+        outputFile,
+      }, { onProgress });
+    }),
+  concatenate,
+  finish: (event, file) =>
+    Effect.gen(function* () {
+      const blobs = yield* Blobs;
+      const imagesFile = yield* scratchFile;
+      yield* (yield* Extractor).call("listImages", {
+        ...(yield* runDataFiles(event)),
+        outputFile: imagesFile,
+      });
+      const extracted: Event = {
+        ...following(event),
+        type: "features.extracted",
+        at: yield* timestamp,
+        features: yield* blobs.putFile(file, ownerOf(event)),
+        // the same in every epoch, so it has no owner: it is stored once
+        images: yield* blobs.putFile(imagesFile),
+      };
+      return { events: [extracted] };
+    }).pipe(Effect.scoped),
+  splitting: ({ classes }) => classes,
+};
 
 /** Where the features of a frozen backbone are noted, for the other folds and runs on the same images. */
 const noteOf = (...parts: readonly (string | number)[]): string =>
@@ -71,42 +104,85 @@ const noted = (note: string): Effect.Effect<BlobRef | null, BusError, Blobs | Ke
   });
 
 /**
+ * The features are known: the folds of the run that wait for them, which are the same for all, go on. This one's fact comes last: until it
+ * stands, the message is handled again.
+ */
+const goOn = (event: EventOf<"run.requested">, frozen: BlobRef): Handling =>
+  Effect.gen(function* () {
+    const bus = yield* Bus;
+    const { runId, spec, state } = event;
+    const others = Array.from({ length: spec.folds }, (_, fold) => fold).filter((fold) =>
+      fold !== event.fold
+    );
+    const waiting = yield* Effect.filter(others, (fold) =>
+      Effect.map(
+        bus.newest(subjects.fold(runId, fold)),
+        (newest) => newest?.subject.startsWith("subtaxa.run.requested.") === true,
+      ), { concurrency: "unbounded" });
+    const at = yield* timestamp;
+    return {
+      events: [...waiting, event.fold].map((fold): Event => ({
+        ...following(event),
+        type: "backbone.extracted",
+        at,
+        fold,
+        state: { ...state, frozen },
+      })),
+    };
+  });
+
+const backboneNote = ({ manifest, pretrained, imageSize }: EventOf<"run.requested">["spec"]) =>
+  noteOf(manifest.sha256, pretrained?.sha256 ?? "", imageSize);
+
+const backboneFeatures: ShardedStep<EventOf<"run.requested">, Needs> = {
+  measure: (event) =>
+    Effect.gen(function* () {
+      return yield* (yield* Extractor).call("measureAll", yield* runDataFiles(event));
+    }),
+  work: (event, { range, outputFile, onProgress }) =>
+    Effect.gen(function* () {
+      const pretrainedFile = yield* optionalFile(event.spec.pretrained);
+      if (pretrainedFile === null) return yield* unexpected(event);
+      yield* (yield* Extractor).call("backbone", {
+        ...(yield* runDataFiles(event)),
+        pretrainedFile,
+        range,
+        outputFile,
+      }, { onProgress });
+    }),
+  concatenate,
+  finish: (event, file) =>
+    Effect.gen(function* () {
+      const frozen = yield* (yield* Blobs).putFile(file);
+      yield* (yield* KeyValue).claim(backboneNote(event.spec), JSON.stringify(frozen));
+      return yield* goOn(event, frozen);
+    }),
+};
+
+/**
  * `freeze: "backbone"`: what the pretrained network makes of every image, once and for all folds and runs.
  * `run.requested` → `backbone.extracted`.
  */
-const extractBackbone = (event: EventOf<"run.requested">): Handling =>
-  Effect.scoped(Effect.gen(function* () {
-    const { runId, spec, fold, epoch, state } = event;
-    if (spec.pretrained === null) return yield* unexpected(event);
-    const blobs = yield* Blobs;
-    const note = noteOf(spec.manifest.sha256, spec.pretrained.sha256, spec.imageSize);
-    let frozen = yield* noted(note);
-    if (frozen === null) {
-      const outputFile = yield* scratchFile;
-      yield* (yield* Extractor).call("backbone", {
-        ...(yield* runDataFiles(event)),
-        pretrainedFile: yield* blobs.file(spec.pretrained),
-        outputFile,
-      }, { onProgress: yield* progressOf({ runId, fold, epoch, step: "backbone" }) });
-      frozen = yield* blobs.putFile(outputFile);
-      yield* (yield* KeyValue).claim(note, JSON.stringify(frozen));
+const extractBackbone = (event: EventOf<"run.requested">, shard?: ShardEvent): Handling =>
+  Effect.gen(function* () {
+    if (event.spec.pretrained === null) return yield* unexpected(event);
+    const frozen = yield* noted(backboneNote(event.spec));
+    if (frozen !== null) return yield* goOn(event, frozen); // another run may have been quicker
+    if (event.fold > 0 && !shard) {
+      // the first fold has it done for all of them
+      const first = yield* (yield* Bus).newest(subjects.fold(event.runId, 0));
+      if (first?.subject.startsWith("subtaxa.run.requested.")) return { events: [] };
     }
-    const extracted: Event = {
-      ...following(event),
-      type: "backbone.extracted",
-      at: yield* timestamp,
-      state: { ...state, frozen },
-    };
-    return { events: [extracted] };
-  }));
+    return yield* inShards(backboneFeatures, event, shard);
+  });
 
-export const extract = (event: Event): Handling => {
+export const extract = withShards<Needs>((event, shard) => {
   switch (event.type) {
     case "run.requested":
-      return extractBackbone(event);
+      return extractBackbone(event, shard);
     case "adaptation.planned":
-      return extractEmbeddings(event);
+      return inShards(embeddings, event, shard);
     default:
       return unexpected(event);
   }
-};
+});

@@ -9,7 +9,11 @@ runService({
   layer: Layer.merge(Extractor.layer, KeyValue.layer("subtaxa-backbones")),
   consumers: [{
     durable: "extractor",
-    filters: [subjects.of("run.requested", "extract"), subjects.of("adaptation.planned", "extract")],
+    filters: [
+      subjects.of("run.requested", "extract"),
+      subjects.of("adaptation.planned", "extract"),
+      subjects.of("shard.advanced", "extract"),
+    ],
     handler: extract,
   }],
 });

@@ -15,17 +15,15 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   const outputFile = join(folder, "features");
   const imagesFile = join(folder, "images");
   const embedded = (worker: TensorWorker<ExtractorWork>, classes: readonly string[]) =>
-    worker.call("embed", {
-      ...input,
-      checkpointFile,
-      pretrainedFile: null,
-      classes,
-      outputFile,
-      imagesFile,
-    }).pipe(
-      Effect.flatMap(() => Effect.promise(() => Deno.readFile(outputFile))),
-      Effect.map(decodeFeatures),
-    );
+    Effect.gen(function* () {
+      const { images, batch } = yield* worker.call("measureClasses", { ...input, classes });
+      expect(batch).toBe(256);
+      const range = { from: 0, to: images };
+      const files = { checkpointFile, pretrainedFile: null, outputFile };
+      yield* worker.call("embed", { ...input, ...files, classes, range });
+      yield* worker.call("listImages", { ...input, outputFile: imagesFile });
+      return decodeFeatures(yield* Effect.promise(() => Deno.readFile(outputFile)));
+    });
   const [some, none, all] = await Effect.runPromise(Effect.scoped(
     Effect.flatMap(
       TensorWorker.make<ExtractorWork>(new URL("./worker.ts", import.meta.url)),

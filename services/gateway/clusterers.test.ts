@@ -10,7 +10,7 @@ import { Effect, Fiber } from "effect";
 import { expect } from "expect";
 import { Absences } from "./absences.ts";
 import { Clusterers } from "./clusterers.ts";
-import { unfitParameters, withDefaults } from "./settle_clusterer.ts";
+import { unfitParameters } from "./check_clusterer.ts";
 import { type Gateway, problemIn, withGateway } from "./testing.ts";
 import { factsOf, importTrees, requestOf, startRun } from "./testing_run.ts";
 import { watchClusterers } from "./watch_clusterers.ts";
@@ -141,21 +141,20 @@ Deno.test(
       gateway,
       [announcement(), announcement({ version: "1.10.0", parameters: newer })],
       async () => {
-        // the older one doesn't know `restarts`, so its default stays unsaid
         const id = await startRun(gateway, { clusterer: "spectral" });
         expect((await requestOf(gateway, id)).spec.parameters).toEqual({});
       },
     );
     await whileAlive(gateway, [announcement({ version: "1.10.0", parameters: newer })], async () => {
       const id = await startRun(gateway, { clusterer: "spectral", parameters: { depth: 4 } });
-      expect((await requestOf(gateway, id)).spec.parameters).toEqual({ depth: 4, restarts: 5 });
+      expect((await requestOf(gateway, id)).spec.parameters).toEqual({ depth: 4 });
     });
     // with none alive, the last one's word holds
     const { errors } = await problemIn(await start({ depth: 0 }), 422);
     expect(errors).toEqual([{ field: "parameters.depth", message: "must be >= 1" }]);
     const absent = await startRun(gateway, { clusterer: "spectral", parameters: { restarts: 2 } });
     expect((await gateway.json<RunView>(`/v1/runs/${absent}`)).clusterer)
-      .toEqual({ name: "spectral", parameters: { depth: 3, restarts: 2 }, versions: [] });
+      .toEqual({ name: "spectral", parameters: { restarts: 2 }, versions: [] });
     await whileAlive(gateway, [announcement({ parameters: { type: "nonsense" } })], async () => {
       expect((await problemIn(await start({ depth: 4 }), 422)).errors![0]!.field).toBe("clusterer");
     });
@@ -173,12 +172,6 @@ Deno.test("a schema with references is followed, one that refers elsewhere is no
     message: "must be number",
   }]);
   expect(unfitParameters({ $ref: "other.json" }, {})).toBeNull();
-  const given = { linkage: {} };
-  const nested = {
-    properties: { linkage: { properties: { kind: { default: "ward" } } }, depth: { default: 3 } },
-  };
-  expect(withDefaults(nested, given)).toEqual({ linkage: { kind: "ward" }, depth: 3 });
-  expect(given).toEqual({ linkage: {} });
 });
 
 Deno.test(

@@ -15,6 +15,7 @@ import {
   RunCompleted,
   RunFailed,
   RunRequested,
+  type ShardEvent,
 } from "@subtaxa/contracts";
 import { z } from "zod";
 import type { DatasetEvent } from "./dataset_log.ts";
@@ -58,7 +59,7 @@ export const DatasetEventView = z.discriminatedUnion("type", [
 export type DatasetEventView = z.infer<typeof DatasetEventView>;
 
 /** A fact of a run, as the API shows it. */
-export const runEventView = (event: Exclude<Event, DatasetEvent>): RunEventView => {
+export const runEventView = (event: Exclude<Event, DatasetEvent | ShardEvent>): RunEventView => {
   if (!isFoldEvent(event)) return RunEventView.parse(event);
   const { spec, state } = event;
   const perClass = <A>(valueOf: (i: number) => A) =>

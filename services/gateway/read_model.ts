@@ -5,6 +5,7 @@ import {
   type DatasetView,
   describeFailure,
   isFoldEvent,
+  isShardEvent,
   isTerminal,
   type Manifest,
   progressSubject,
@@ -15,7 +16,17 @@ import {
   type TerminalEvent,
 } from "@subtaxa/contracts";
 import { type DatasetError, readManifest } from "@subtaxa/dataset";
-import { type Awaited, awaited, project, type Projection, withAbsent, withProgress } from "@subtaxa/runs";
+import {
+  addUp,
+  type Awaited,
+  awaited,
+  progressIn,
+  project,
+  type Projection,
+  type Tally,
+  withAbsent,
+  withProgress,
+} from "@subtaxa/runs";
 import { Cache, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
 import {
   type DatasetLog,
@@ -37,6 +48,17 @@ type Entry = Omit<RunEntry, "view"> & {
   readonly seq: number;
   readonly view: Projection;
   readonly progress?: RunProgress;
+  /** Of steps that are spread over instances, by fold. */
+  readonly tallies: ReadonlyMap<number, Tally>;
+};
+
+const heard = (entry: Entry, said: RunProgress): Entry => {
+  const { tally, progress } = addUp(entry.tallies.get(said.fold), said);
+  return {
+    ...entry,
+    progress,
+    tallies: tally ? new Map(entry.tallies).set(said.fold, tally) : entry.tallies,
+  };
 };
 
 /**
@@ -47,6 +69,8 @@ export class ReadModel extends Context.Service<ReadModel, {
   /** Newest first. */
   readonly runs: Effect.Effect<readonly RunView[]>;
   run(id: string): Effect.Effect<RunEntry | undefined>;
+  /** The progress of the whole step that this is progress of. */
+  whole(progress: RunProgress): Effect.Effect<RunProgress>;
   /** The folds, of all runs that have not ended, whose next step is a clusterer's. */
   readonly awaited: Effect.Effect<readonly Awaited[]>;
   /** Until when a fold waits for its clusterer, of which no instance is alive; undefined where one is. */
@@ -84,11 +108,16 @@ export class ReadModel extends Context.Service<ReadModel, {
         const entry = runs.get(event.runId);
         const view = project(entry?.view, event);
         if (!entry) {
-          if (isFoldEvent(event)) runs.set(event.runId, { seq, view, spec: event.spec });
+          if (isFoldEvent(event)) runs.set(event.runId, { seq, view, spec: event.spec, tallies: new Map() });
+          return;
+        }
+        if (isShardEvent(event)) {
+          runs.set(event.runId, heard(entry, progressIn(event)));
           return;
         }
         const end = entry.end ?? (isTerminal(event) ? { seq, event } : undefined);
-        runs.set(event.runId, { seq: entry.seq, view, spec: entry.spec, ...(end ? { end } : {}) });
+        const { seq: first, spec, tallies } = entry;
+        runs.set(event.runId, { seq: first, view, spec, tallies, ...(end ? { end } : {}) });
       };
       const apply = (fact: Fact) =>
         Effect.try({ try: () => fold(fact), catch: (cause) => cause }).pipe(
@@ -108,7 +137,7 @@ export class ReadModel extends Context.Service<ReadModel, {
           Stream.runForEach((progress) =>
             Effect.sync(() => {
               const entry = runs.get(progress.runId);
-              if (entry) runs.set(progress.runId, { ...entry, progress });
+              if (entry) runs.set(progress.runId, heard(entry, progress));
             })
           ),
         ),
@@ -183,6 +212,8 @@ export class ReadModel extends Context.Service<ReadModel, {
             const entry = runs.get(id);
             return entry && { ...entry, view: runView(entry) };
           }),
+        whole: (progress) =>
+          Effect.sync(() => addUp(runs.get(progress.runId)?.tallies.get(progress.fold), progress).progress),
         awaited: Effect.sync(() => [...runs.values()].flatMap(({ view }) => awaited(view))),
         setPatience: (other) => Effect.sync(() => void (until = other)),
         datasets: Effect.suspend(() =>

@@ -1,4 +1,10 @@
-import { progressSubject, type RunMetricsView } from "@subtaxa/contracts";
+import {
+  divide,
+  progressSubject,
+  type RunMetricsView,
+  type RunView,
+  type ShardEvent,
+} from "@subtaxa/contracts";
 import { Bus, Connection } from "@subtaxa/bus";
 import { Effect } from "effect";
 import { expect } from "expect";
@@ -52,6 +58,37 @@ Deno.test(
       expect((await take(messages(gateway, path, { "last-event-id": id }))).length).toBe(lasting.length);
     }
     await problemIn(await gateway.get("/v1/runs/nobody/events"), 404);
+  }),
+);
+
+Deno.test(
+  "a step that is spread over instances is told as one: its shards add up, and their facts are left out",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const id = await startRun(gateway);
+    const request = await requestOf(gateway, id);
+    const [trained, ...others] = await factsOf(gateway, request);
+    const shard = (number: number, portions: number): ShardEvent => ({
+      ...{ v: request.v, type: "shard.advanced", at: request.at, runId: id, fold: 0, epoch: 1 },
+      ...{ of: "epoch.trained", shard: number, division: divide(640, 10) },
+      portions: Array.from({ length: portions }, () => request.spec.manifest),
+    });
+    const told = take(messages(gateway, `/v1/runs/${id}/events`));
+    await gateway.publish(trained!, shard(0, 0), shard(1, 0), shard(0, 1));
+    const progress = { runId: id, fold: 0, epoch: 1, step: "validate", done: 5, total: 64 };
+    const part = { shard: 1, instance: "b", images: 10 };
+    await gateway.run(
+      Effect.flatMap(Bus, (bus) => bus.progress(progressSubject.run(id), { ...progress, part })),
+    );
+    for (let step = ""; !step.includes("batch 21 of 64");) {
+      step = (await gateway.json<RunView>(`/v1/runs/${id}`)).step;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await gateway.publish(...others, await completed(gateway, request));
+    const all = await told;
+    expect(all.some(({ event }) => event === "shard.advanced")).toBe(false);
+    const said = all.find(({ event }) => event === "progress")!;
+    expect(JSON.parse(said.data)).toEqual({ ...progress, done: 21 });
   }),
 );
 

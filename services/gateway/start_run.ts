@@ -15,7 +15,7 @@ import { z } from "zod";
 import type { Clusterers } from "./clusterers.ts";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
-import { settleClusterer } from "./settle_clusterer.ts";
+import { checkClusterer } from "./check_clusterer.ts";
 import type { Settings } from "./settings.ts";
 import { checkSettings } from "./settings_check.ts";
 import { pretrainedOf } from "./weights.ts";
@@ -75,9 +75,8 @@ const pinnedSpec = (
     const manifest = yield* model.manifest(end.manifest);
     yield* checkSplits(manifest, request);
     yield* checkSettings(request);
-    const spec = yield* settleClusterer(
-      specOf(request, { manifest: end.manifest, classes: manifest.classes }),
-    );
+    const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
+    yield* checkClusterer(spec);
     return { ...spec, pretrained: yield* pretrainedOf(request) };
   });
 

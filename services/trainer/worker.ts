@@ -24,7 +24,7 @@ export interface TrainInput extends RunDataInput {
   readonly outputFile: string;
 }
 
-const loadData = runDataLoader();
+const { load } = runDataLoader();
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 /** The checkpoint that was written last: usually the one that the next epoch asks for. */
@@ -39,7 +39,7 @@ const operations = {
   /** Trains one epoch and writes the checkpoint that it ends with. */
   train: async (input: TrainInput, context: WorkContext<BatchProgress>): Promise<TrainingSummary> => {
     const { spec, fold, epoch, checkpointFile, pretrainedFile, labelsFile, outputFile } = input;
-    const data = await loadData(input);
+    const data = await load(input);
     const start = checkpointFile === null
       ? firstCheckpoint(spec, fold, pretrainedFile)
       : await checkpointAt(checkpointFile);

@@ -1,4 +1,4 @@
-import { Objm, StorageType } from "@nats-io/obj";
+import { Objm, setSha256Backend, StorageType } from "@nats-io/obj";
 import type { BlobRef } from "@subtaxa/contracts";
 import { Config, Context, Effect, Layer, Metric } from "effect";
 import { createHash } from "node:crypto";
@@ -12,6 +12,10 @@ import { Connection } from "./connection.ts";
 import { attempt, BusError } from "./error.ts";
 
 export const BUCKET = "subtaxa-blobs";
+
+/** Bytes of a message of the object store: each is waited for, so few large ones; half of the server's default limit. */
+const chunkBytes = 512 * 1024;
+setSha256Backend("native"); // the client's default is JavaScript
 
 const sentBytes = Metric.counter("subtaxa_blob_sent_bytes_total", {
   description: "Bytes put into the object store",
@@ -28,7 +32,7 @@ const receivedBytes = Metric.counter("subtaxa_blob_received_bytes_total", {
 const hashOfFile = async (path: string): Promise<{ sha256: string; bytes: number }> => {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
     hash.update(chunk);
     bytes += chunk.length;
   }
@@ -115,8 +119,12 @@ export class Blobs extends Context.Service<Blobs, {
         attempt(`store the blob ${ref.key}`, async () => {
           const known = await store.info(ref.key);
           if (known && !known.deleted && known.size === ref.bytes) return 0;
-          const stream = Readable.toWeb(createReadStream(pathOf(ref)));
-          await store.put({ name: ref.key }, stream as ReadableStream<Uint8Array>, { timeout: 60_000 });
+          const stream = Readable.toWeb(createReadStream(pathOf(ref), { highWaterMark: chunkBytes }));
+          await store.put(
+            { name: ref.key, options: { max_chunk_size: chunkBytes } },
+            stream as ReadableStream<Uint8Array>,
+            { timeout: 60_000 },
+          );
           return ref.bytes;
         }).pipe(Effect.flatMap((bytes) => Metric.update(sentBytes, bytes)));
 

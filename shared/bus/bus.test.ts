@@ -1,11 +1,13 @@
 import { AckPolicy } from "@nats-io/jetstream";
 import {
   CONTRACT_VERSION,
+  divide,
   type Event,
   type EventOf,
   type Failure,
   initialFoldState,
   RunRequest,
+  type ShardEvent,
   specOf,
   subjects,
 } from "@subtaxa/contracts";
@@ -245,6 +247,53 @@ Deno.test(
       expect(got).toEqual(["ignored", "ignored", "done", "done"]);
       expect(yield* seen.next).toMatchObject({ runId: "fresh", fold: 0 });
       expect(yield* seen.next).toMatchObject({ runId: "fresh", fold: 1 });
+    })
+  ),
+);
+
+Deno.test(
+  "a shard's chain is its own: only its newest fact is handled, and only while the fact that it belongs to is the fold's newest",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const outcomes = yield* Queue.unbounded<string>();
+      const requested = runRequested("r");
+      const shard = (number: number, done: number, more: Partial<ShardEvent> = {}): ShardEvent => ({
+        ...{ v: CONTRACT_VERSION, type: "shard.advanced", at: requested.at, runId: "r", fold: 0, epoch: 0 },
+        of: "run.requested",
+        shard: number,
+        division: divide(1_000, 1),
+        portions: Array.from({ length: done }, () => blob),
+        ...more,
+      });
+      yield* bus.publish(requested);
+      yield* bus.publish(shard(0, 0));
+      yield* bus.publish(shard(0, 0)); // dropped
+      yield* bus.publish(shard(0, 1));
+      yield* bus.publish(shard(1, 0));
+      yield* bus.publish(shard(2, 0, { epoch: 7 }));
+      yield* bus.publish(shard(3, 0, { of: "epoch.trained" }));
+      expect((yield* bus.newestFact(subjects.shard("r", 0, 0)))!.event).toMatchObject({ portions: [blob] });
+      yield* consume(
+        {
+          durable: "worker",
+          filters: [subjects.of("run.requested"), subjects.of("shard.advanced")],
+          onSettled: ({ outcome }) => Queue.offer(outcomes, outcome).pipe(Effect.asVoid),
+        },
+        (event) =>
+          Effect.gen(function* () {
+            if (event.type !== "shard.advanced" || event.shard !== 1) return nothing;
+            // another instance puts the shards together meanwhile, and removes what this one needs
+            yield* bus.publish(trained(requested));
+            return yield* new Trouble({ retryable: false });
+          }),
+      ).pipe(Effect.forkChild);
+      const got = yield* Effect.all(Array.from({ length: 6 }, () => Queue.take(outcomes))).pipe(
+        Effect.timeout("10 seconds"),
+      );
+      // the request, shard 0 with 0 and 1 portions, shard 1, two of other facts
+      expect(got).toEqual(["done", "ignored", "done", "ignored", "ignored", "ignored"]);
+      expect(yield* bus.newest(subjects.end("r"))).toBe(null);
     })
   ),
 );

@@ -41,6 +41,8 @@ export class Bus extends Context.Service<Bus, {
   history(filter: string): Effect.Effect<readonly Fact[], BusError>;
   /** The newest message that matches: its place in the stream and its subject. */
   newest(filter: string): Effect.Effect<{ readonly seq: number; readonly subject: string } | null, BusError>;
+  /** The newest message that matches, read; null also where it is no fact of this version. */
+  newestFact(filter: string): Effect.Effect<Fact | null, BusError>;
   /**
    * The clusterers among the routes on which some durable consumer takes events of this type, sorted: neither the fixed
    * next steps of a run nor wildcards.
@@ -86,7 +88,7 @@ export class Bus extends Context.Service<Bus, {
         return { seq: ack.seq, duplicate: ack.duplicate };
       }, (effect, event) => publishSpan(event)(effect));
 
-      const toFact = (message: JsMsg) =>
+      const toFact = (message: Pick<JsMsg, "seq" | "subject" | "data">) =>
         Effect.try({ try: () => parseEvent(message.data), catch: (cause) => cause }).pipe(
           Effect.map((event): Fact[] => [{ seq: message.seq, subject: message.subject, event }]),
           Effect.catch((cause) =>
@@ -144,10 +146,20 @@ export class Bus extends Context.Service<Bus, {
         return (yield* Effect.forEach(messages, toFact)).flat();
       });
 
+      /** Asks the stream's leader, which knows every fact that was published; a replica may be behind. */
+      const lookUp = (filter: string) =>
+        attempt(`look up ${filter}`, () => jsm.streams.getMessage(FACTS, { last_by_subj: filter }));
+
       const newest: Bus["Service"]["newest"] = (filter) =>
-        attempt(`look up ${filter}`, () => jsm.streams.getMessage(FACTS, { last_by_subj: filter })).pipe(
+        lookUp(filter).pipe(
           Effect.map((message) => message && { seq: message.seq, subject: message.subject }),
         );
+
+      const newestFact: Bus["Service"]["newestFact"] = (filter) =>
+        Effect.gen(function* () {
+          const message = yield* lookUp(filter);
+          return message ? (yield* toFact(message))[0] ?? null : null;
+        });
 
       const routes: Bus["Service"]["routes"] = (type) =>
         attempt("list the consumers", () => Array.fromAsync(jsm.consumers.list(FACTS))).pipe(
@@ -216,7 +228,19 @@ export class Bus extends Context.Service<Bus, {
         Effect.asVoid,
       );
 
-      return Bus.of({ publish, facts, history, newest, routes, progress, listen, ask, answer, ping });
+      return Bus.of({
+        publish,
+        facts,
+        history,
+        newest,
+        newestFact,
+        routes,
+        progress,
+        listen,
+        ask,
+        answer,
+        ping,
+      });
     }),
   );
 }

@@ -7,6 +7,8 @@ import {
   type Event,
   type Failure,
   isFoldEvent,
+  isShardEvent,
+  isShardOf,
   subjects,
 } from "@subtaxa/contracts";
 import { Cause, Config, Duration, Effect, Exit, Stream } from "effect";
@@ -93,8 +95,8 @@ export const registerConsumer = (
 /**
  * Takes messages of a durable consumer, one at a time, until interrupted.
  *
- * Settlement: an event that is not the newest fact of its fold, or whose run has ended, was dealt with already and is
- * acknowledged unhandled. While the handler works, the deadline is extended at half the ack wait, and the end of the
+ * Settlement: an event that is not the newest fact of its chain (a fold's, or a shard's), or whose run has ended, was dealt
+ * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. While the handler works, the deadline is extended at half the ack wait, and the end of the
  * run (a cancellation) interrupts it. The facts that it returns are published before the message is acknowledged. A
  * retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable message become
  * dead letters, and the run fails with the reason. An interruption from outside hands the message back at once.
@@ -141,9 +143,12 @@ export const consume = <R>(
         }
         const end = yield* bus.newest(subjects.end(event.runId));
         if (end) return true;
-        if (!isFoldEvent(event)) return false;
-        const newest = yield* bus.newest(subjects.fold(event.runId, event.fold));
-        return newest !== null && newest.seq > message.seq;
+        if (!isFoldEvent(event) && !isShardEvent(event)) return false;
+        const newest = yield* bus.newest(subjects.chain(event));
+        if (newest !== null && newest.seq > message.seq) return true;
+        if (!isShardEvent(event)) return false;
+        const whole = yield* bus.newestFact(subjects.fold(event.runId, event.fold));
+        return whole === null || !isShardOf(event, whole.event);
       });
 
     /** Completes when the event's run ends, so that work on it stops. */

@@ -1,4 +1,4 @@
-import { type Event, isFoldEvent, routeOf } from "@subtaxa/contracts";
+import { type Event, routeOf } from "@subtaxa/contracts";
 import { Effect, Option, Tracer } from "effect";
 import { createHash } from "node:crypto";
 
@@ -21,7 +21,7 @@ const isTracing: Effect.Effect<boolean> = Effect.map(
  * again, its service was scaled to zero meanwhile, or a service in between knows nothing of tracing.
  */
 export const traceIdOf = (event: Event): string | null => {
-  if (!isFoldEvent(event)) return null;
+  if (!("fold" in event)) return null;
   const epoch = routeOf(event) === "train" ? event.epoch + 1 : event.epoch;
   return createHash("sha256").update(`${event.runId}:${event.fold}:${epoch}`).digest("hex").slice(0, 32);
 };
@@ -90,7 +90,8 @@ export const processSpan =
           "subtaxa.event": event.type,
           "subtaxa.delivery": message.info.deliveryCount,
           ...("dataset" in event ? { "subtaxa.dataset": event.dataset } : { "subtaxa.run": event.runId }),
-          ...(isFoldEvent(event) ? { "subtaxa.fold": event.fold, "subtaxa.epoch": event.epoch } : {}),
+          ...("fold" in event ? { "subtaxa.fold": event.fold, "subtaxa.epoch": event.epoch } : {}),
+          ...("shard" in event ? { "subtaxa.shard": event.shard } : {}),
         },
       });
     });

@@ -72,7 +72,9 @@ export const RunView = z.object({
   method: Method,
   clusterer: z.object({
     name: ClustererName,
-    parameters: RunRequest.shape.parameters.unwrap().describe("its own settings, with their defaults"),
+    parameters: RunRequest.shape.parameters.unwrap().describe(
+      "its own settings; once it has relabelled, with the defaults of the version that did it last",
+    ),
     versions: z.array(z.string()).describe("of those that have relabelled so far, if they say so"),
   }).optional().describe("who divides the classes; absent where the method divides none"),
   backbone: Backbone,

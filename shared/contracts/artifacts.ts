@@ -219,3 +219,35 @@ export const decodePredictions = (bytes: Uint8Array): Predictions => {
     classes: width,
   };
 };
+
+type Values = Uint32Array | Uint16Array | Float32Array;
+
+/** The values of several columns, one after the other. */
+const concatenate = <A extends Values>(parts: readonly A[], into: (length: number) => A): A => {
+  const all = into(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+};
+const uint32 = (length: number) => new Uint32Array(length);
+const uint16 = (length: number) => new Uint16Array(length);
+const float32 = (length: number) => new Float32Array(length);
+
+/** The rows of all tables in order; there is at least one table, and all have the same dimension. */
+export const concatenateFeatures = (parts: readonly Features[]): Features => ({
+  image: concatenate(parts.map(({ image }) => image), uint32),
+  values: concatenate(parts.map(({ values }) => values), float32),
+  dimension: parts[0]!.dimension,
+});
+
+/** The rows of all tables in order; there is at least one table, and all have the same classes. */
+export const concatenatePredictions = (parts: readonly Predictions[]): Predictions => ({
+  image: concatenate(parts.map(({ image }) => image), uint32),
+  true: concatenate(parts.map((part) => part.true), uint16),
+  predicted: concatenate(parts.map(({ predicted }) => predicted), uint16),
+  probability: concatenate(parts.map(({ probability }) => probability), float32),
+  classes: parts[0]!.classes,
+});

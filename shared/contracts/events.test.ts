@@ -1,17 +1,21 @@
 import { expect } from "expect";
 import {
   CONTRACT_VERSION,
+  divide,
   Event,
   type EventOf,
   type EventType,
   following,
   initialFoldState,
   isFoldEvent,
+  isShardEvent,
+  isShardOf,
   messageId,
   Name,
   routeOf,
   RunRequest,
   specOf,
+  Spread,
   subjectOf,
   subjects,
 } from "./mod.ts";
@@ -62,6 +66,10 @@ const everyEvent = (settings: object = {}): Event[] => {
     { ...next, type: "features.extracted", features: blob, images: blob },
     { ...next, type: "dataset.relabelled", changes: [], agreement: 1 },
     { ...next, type: "fold.completed", metrics, confusion: [[1, 0], [0, 1]], predictions: blob },
+    {
+      ...{ ...head, type: "shard.advanced", runId: "r", fold: 2, epoch: 3, of: "epoch.validated", shard: 4 },
+      ...{ division: divide(900, 6), portions: [blob], by: "host-1" },
+    },
     { ...head, type: "run.completed", runId: "r", metrics, report: blob },
     { ...head, type: "run.failed", runId: "r", error: { tag: "A/B", message: "m" } },
     { ...head, type: "run.cancelled", runId: "r" },
@@ -85,7 +93,9 @@ Deno.test("every event is valid, survives JSON, and has a subject that the filte
     expect(takes(subjects.all, subject)).toBe(true);
     expect(takes(subjects.of(event.type, routeOf(event)), subject)).toBe(true);
     if (!("dataset" in event)) expect(takes(subjects.run("r"), subject)).toBe(true);
-    expect(isFoldEvent(event) && takes(subjects.fold("r", 2), subject)).toBe(isFoldEvent(event));
+    expect(takes(subjects.fold("r", 2), subject)).toBe(isFoldEvent(event));
+    expect(takes(subjects.shard("r", 2, 4), subject)).toBe(isShardEvent(event));
+    if (isFoldEvent(event) || isShardEvent(event)) expect(takes(subjects.chain(event), subject)).toBe(true);
   }
 });
 
@@ -96,6 +106,16 @@ Deno.test("the route says who acts next", () => {
   expect(routes({ method: "triplet", clusterer: "other" }, "epoch.validated")).toEqual(["train", "score"]);
   expect(routes({ clusterer: "other" }, "features.extracted")).toEqual(["other"]);
   expect(routes({}, "dataset.relabelled")).toEqual(["train"]);
+});
+
+Deno.test("a shard goes where its step goes, and belongs to one fact", () => {
+  const shard = everyEvent().find(isShardEvent)!;
+  const routes = Spread.options.map((of) => routeOf({ ...shard, of }));
+  expect(routes).toEqual(["extract", "extract", "validate", "score"]);
+  const owners = everyEvent().filter((event) => isShardOf(shard, event)).map(({ type }) => type);
+  expect(owners).toEqual(["epoch.validated", "epoch.validated"]);
+  expect(messageId({ ...shard, portions: [] })).not.toBe(messageId(shard));
+  expect(messageId({ ...shard, of: "epoch.trained" })).not.toBe(messageId(shard));
 });
 
 Deno.test("message ids tell facts apart, and the ends of a run share one", () => {

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { BlobRef } from "./blob.ts";
+import { Division } from "./division.ts";
+import type { RunProgress } from "./progress.ts";
 import {
   ClustererVersion,
   FoldState,
@@ -108,6 +110,31 @@ export const FoldCompleted = z.object({
   predictions: BlobRef,
 });
 
+/** The facts whose work is spread over instances: the newest of their fold until it is put together. */
+export const Spread = z.enum(["run.requested", "adaptation.planned", "epoch.trained", "epoch.validated"]);
+
+/**
+ * A shard of a fact's work was laid out, or is one portion further. Its facts are a chain of their own beside the fold's,
+ * and of no interest once the fact that they belong to is no longer the newest of its fold.
+ */
+export const ShardAdvanced = z.object({
+  type: z.literal("shard.advanced"),
+  ...head,
+  runId: Name,
+  fold: z.number().int().min(0),
+  epoch: z.number().int().min(0),
+  /** The type of the fact that it belongs to, which has the same fold and epoch and says what is to be done. */
+  of: Spread,
+  /** Number of the shard. */
+  shard: z.number().int().min(0),
+  /** How the work is divided: see `divide`. */
+  division: Division,
+  /** The tables of the portions done so far, in order. */
+  portions: z.array(BlobRef),
+  /** Which instance did the latest portion; absent before the first. */
+  by: z.string().optional(),
+});
+
 export const RunCompleted = z.object({
   type: z.literal("run.completed"),
   ...ofRun,
@@ -149,6 +176,7 @@ export const Event = z.discriminatedUnion("type", [
   FeaturesExtracted,
   DatasetRelabelled,
   FoldCompleted,
+  ShardAdvanced,
   RunCompleted,
   RunFailed,
   RunCancelled,
@@ -159,10 +187,16 @@ export const Event = z.discriminatedUnion("type", [
 export type Event = z.infer<typeof Event>;
 export type EventType = Event["type"];
 export type EventOf<T extends EventType> = Extract<Event, { type: T }>;
-export type FoldEvent = Extract<Event, { fold: number }>;
+/** A fact of a fold's own chain. */
+export type FoldEvent = Extract<Event, { state: FoldState }>;
+export type ShardEvent = EventOf<"shard.advanced">;
 export type TerminalEvent = EventOf<"run.completed" | "run.failed" | "run.cancelled">;
 
-export const isFoldEvent = (event: Event): event is FoldEvent => "fold" in event;
+export const isFoldEvent = (event: Event): event is FoldEvent => "state" in event;
+export const isShardEvent = (event: Event): event is ShardEvent => event.type === "shard.advanced";
+/** Whether a shard is one of this fact's work. */
+export const isShardOf = ({ runId, fold, epoch, of }: ShardEvent, fact: Event): fact is FoldEvent =>
+  isFoldEvent(fact) && fact.runId === runId && fact.fold === fold && fact.epoch === epoch && fact.type === of;
 export const isTerminal = (event: Event): event is TerminalEvent =>
   event.type === "run.completed" || event.type === "run.failed" || event.type === "run.cancelled";
 
@@ -175,6 +209,14 @@ export const following = (cause: FoldEvent) => ({
   spec: cause.spec,
   state: cause.state,
 });
+
+/** The step that a spread fact begins. */
+export const stepOf = {
+  "run.requested": "backbone",
+  "adaptation.planned": "extract",
+  "epoch.trained": "validate",
+  "epoch.validated": "score",
+} as const satisfies Record<z.infer<typeof Spread>, RunProgress["step"]>;
 
 /** The route of an event: who acts on it next. This is what makes a service swappable by configuration. */
 export const routeOf = (event: Event): string => {
@@ -197,6 +239,8 @@ export const routeOf = (event: Event): string => {
       return event.spec.clusterer;
     case "fold.completed":
       return "join";
+    case "shard.advanced":
+      return event.of === "run.requested" ? "extract" : stepOf[event.of];
     case "dataset.requested":
       return "import";
     default:
@@ -206,17 +250,27 @@ export const routeOf = (event: Event): string => {
 
 const subjectId = (event: Event) => ("dataset" in event ? event.dataset : event.runId);
 
-/** `subtaxa.<event>.<route>.<run or dataset>.<fold or all>` */
+/** The last token of a subject: the chain within its run that an event belongs to. */
+const chainToken = (event: Event): string => {
+  if (isShardEvent(event)) return `${event.fold}-${event.shard}`;
+  return isFoldEvent(event) ? String(event.fold) : "all";
+};
+
+/** `subtaxa.<event>.<route>.<run or dataset>.<fold, fold-shard or all>` */
 export const subjectOf = (event: Event): string =>
-  `subtaxa.${event.type}.${routeOf(event)}.${subjectId(event)}.${isFoldEvent(event) ? event.fold : "all"}`;
+  `subtaxa.${event.type}.${routeOf(event)}.${subjectId(event)}.${chainToken(event)}`;
 
 /**
- * The message id by which the server drops a repeated publish: derived from run, fold, epoch and type. The three
- * ends of a run share one, so that a run ends once.
+ * The message id by which the server drops a repeated publish: derived from run, fold, epoch and type, and of a
+ * shard also from how far it is. The three ends of a run share one, so that a run ends once.
  */
 export const messageId = (event: Event): string => {
   if (isTerminal(event)) return `${event.runId}:end`;
   if (isFoldEvent(event)) return `${event.runId}:${event.fold}:${event.epoch}:${event.type}`;
+  if (isShardEvent(event)) {
+    const { runId, epoch, type, of, portions } = event;
+    return `${runId}:${chainToken(event)}:${epoch}:${type}:${of}:${portions.length}`;
+  }
   return `${subjectId(event)}:${event.type}:${event.at}`;
 };
 
@@ -226,5 +280,8 @@ export const subjects = {
   of: (type: EventType, route = "*", id = "*"): string => `subtaxa.${type}.${route}.${id}.*`,
   run: (runId: string): string => `subtaxa.*.*.*.${runId}.*`,
   fold: (runId: string, fold: number): string => `subtaxa.*.*.*.${runId}.${fold}`,
+  shard: (runId: string, fold: number, shard: number): string => `subtaxa.*.*.*.${runId}.${fold}-${shard}`,
+  /** All facts of the chain of this event, of which only the newest is acted on. */
+  chain: (event: FoldEvent | ShardEvent): string => `subtaxa.*.*.*.${event.runId}.${chainToken(event)}`,
   end: (runId: string): string => `subtaxa.run.*.end.${runId}.all`,
 };

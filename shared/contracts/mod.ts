@@ -4,6 +4,7 @@ export * from "./artifacts.ts";
 export * from "./blob.ts";
 export * from "./clusterer.ts";
 export * from "./dataset.ts";
+export * from "./division.ts";
 export * from "./events.ts";
 export * from "./failure.ts";
 export * from "./progress.ts";

@@ -17,6 +17,11 @@ export const RunProgress = z.object({
   secondsLeft: z.number().optional(),
   /** Classes being clustered or divided into more than one sub-class at present. */
   splitting: z.array(z.string()).optional(),
+  /**
+   * Where a step is spread over instances: `done` is this shard's, `total` the whole step's; `images` is the number of images in a
+   * unit. The gateway adds the shards up.
+   */
+  part: z.object({ shard: z.number().int(), instance: z.string(), images: z.number().int() }).optional(),
 });
 export type RunProgress = z.infer<typeof RunProgress>;
 

@@ -48,7 +48,13 @@ export const frozenStages = (backbone: Backbone, freeze: Freeze): readonly strin
 export const reservedRoutes = ["train", "validate", "score", "extract", "join", "end", "import"];
 export const ClustererName = Name.refine((name) => !reservedRoutes.includes(name), "is reserved");
 /** Which program it was that divided classes. */
-export const ClustererVersion = z.object({ name: ClustererName, version: z.string().min(1).max(64) });
+export const ClustererVersion = z.object({
+  name: ClustererName,
+  version: z.string().min(1).max(64),
+  parameters: z.record(z.string(), z.unknown()).optional().describe(
+    "the settings of its own that it worked with, defaults included",
+  ),
+});
 export type ClustererVersion = z.infer<typeof ClustererVersion>;
 
 /** Side of the images in pixels. */

@@ -31,11 +31,19 @@ export const parseManifest = (bytes: Uint8Array, source: string): Effect.Effect<
       }),
   });
 
+/** The shards of the latest manifest: every message asks for them, and a large manifest takes its time to read. */
+let latest: { readonly sha256: string; readonly shards: Manifest["shards"] } | undefined;
+
+const shardsOf = (ref: BlobRef) =>
+  latest?.sha256 === ref.sha256
+    ? Effect.succeed(latest.shards)
+    : Effect.map(readManifest(ref), ({ shards }) => (latest = { sha256: ref.sha256, shards }).shards);
+
 /** Brings a dataset's manifest and shards into the local cache. */
 export const datasetFiles = (ref: BlobRef): Effect.Effect<DatasetFiles, BusError | DatasetError, Blobs> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs;
-    const { shards } = yield* readManifest(ref);
+    const shards = yield* shardsOf(ref);
     return {
       manifestFile: yield* blobs.file(ref),
       shardFiles: yield* Effect.forEach(shards, blobs.file, { concurrency: 4 }),

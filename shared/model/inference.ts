@@ -5,7 +5,7 @@ import { tf, type WorkContext } from "@subtaxa/tensorflow";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ModelError } from "./error.ts";
 import { classProbabilities } from "./head.ts";
-import { loadBackbone, loadModel, type Model } from "./model.ts";
+import { loadBackbone, type LoadedBackbone, loadModel, type Model } from "./model.ts";
 import { networks } from "./networks.ts";
 import type { Pretrained } from "./pretrained/mod.ts";
 import { imageTensor, type Inputs, inputTensor, isFeatures } from "./run_data.ts";
@@ -24,20 +24,27 @@ export const stopwatch = (images: number, total: number) => {
 
 export interface Inference {
   readonly checkpoint: Checkpoint;
+  /** The checkpoint's network where it is in memory already: it stays there. */
+  readonly model?: Model;
   readonly inputs: Inputs;
   /** Which images, in which order. */
   readonly indices: ArrayLike<number>;
-  /** Default: 256, fewer where the images are larger than 80 pixels. */
+  /** Default: `inferenceBatch`. */
   readonly batchSize?: number;
 }
 
-/** So many images that the widest layer of a network has some 100 MB. */
-const defaultBatchSize = (inputs: Inputs): number =>
-  isFeatures(inputs) ? 1024 : Math.max(1, Math.min(256, Math.floor(256 * (80 / inputs.side) ** 2)));
+/**
+ * How many images of this side, or rows of features (null), a network takes at once: so many that its widest layer has some
+ * 100 MB.
+ */
+export const inferenceBatch = (side: number | null): number =>
+  side === null ? 1024 : Math.max(1, Math.min(256, Math.floor(256 * (80 / side) ** 2)));
+
+const batchOf = (inputs: Inputs): number => inferenceBatch(isFeatures(inputs) ? null : inputs.side);
 
 /** Takes all of them a batch at a time, each within a tidy. Throws `ModelError/Cancelled` within one batch. */
 const inBatches = (
-  { inputs, indices, batchSize = defaultBatchSize(inputs) }: Omit<Inference, "checkpoint">,
+  { inputs, indices, batchSize = batchOf(inputs) }: Omit<Inference, "checkpoint" | "model">,
   { cancelled, progress }: WorkContext<BatchProgress>,
   each: (part: readonly number[], from: number) => void,
 ): void => {
@@ -53,19 +60,19 @@ const inBatches = (
   }
 };
 
-/** Runs the model over all batches; `each` takes from a tidy what it needs. Frees the model whatever happens. */
+/** Runs the model over all batches; `each` takes from a tidy what it needs. Frees a model that it loads, whatever happens. */
 const overBatches = (
-  { checkpoint, ...work }: Inference,
+  { checkpoint, model: kept, ...work }: Inference,
   context: WorkContext<BatchProgress>,
   each: (model: Model, batch: Tensor2D, from: number) => void,
 ): void => {
-  const model = loadModel(checkpoint);
+  const model = kept ?? loadModel(checkpoint);
   try {
     inBatches(work, context, (part, from) => {
       each(model, model.embed(inputTensor(work.inputs, part, checkpoint.preprocessing)), from);
     });
   } finally {
-    model.dispose();
+    if (!kept) model.dispose();
   }
 };
 
@@ -93,26 +100,29 @@ export const embed = (inference: Inference, context: WorkContext<BatchProgress>)
   return result;
 };
 
-/** What a backbone makes of every image: N × features row-major, in the images' order. */
+/**
+ * What a backbone makes of the images: N × features row-major, in the order of `indices`, without which they are all. A
+ * `backbone` that is in memory already stays there.
+ */
 export const backboneFeatures = (
   pretrained: Pretrained,
   images: Images,
   context: WorkContext<BatchProgress>,
+  { indices = Array.from({ length: images.count }, (_, i) => i), backbone: kept }: {
+    readonly indices?: ArrayLike<number>;
+    readonly backbone?: LoadedBackbone;
+  } = {},
 ): Float32Array => {
   const width = networks[pretrained.backbone].features;
-  const result = new Float32Array(images.count * width);
-  const backbone = loadBackbone(pretrained);
+  const result = new Float32Array(indices.length * width);
+  const backbone = kept ?? loadBackbone(pretrained);
   try {
-    inBatches(
-      { inputs: images, indices: Array.from({ length: images.count }, (_, i) => i) },
-      context,
-      (part, from) => {
-        const pooled = backbone.pooled(imageTensor(images, part, pretrained.preprocessing));
-        result.set(pooled.dataSync<"float32">(), from * width);
-      },
-    );
+    inBatches({ inputs: images, indices }, context, (part, from) => {
+      const pooled = backbone.pooled(imageTensor(images, part, pretrained.preprocessing));
+      result.set(pooled.dataSync<"float32">(), from * width);
+    });
   } finally {
-    backbone.dispose();
+    if (!kept) backbone.dispose();
   }
   return result;
 };

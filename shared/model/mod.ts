@@ -16,10 +16,19 @@ export {
   classify,
   embed,
   type Inference,
+  inferenceBatch,
   stopwatch,
 } from "./inference.ts";
+export { keepLatest } from "./latest.ts";
 export { Convention, Layers, type Scope } from "./layers.ts";
-export { loadModel, type Model, newCheckpoint, type NewModel } from "./model.ts";
+export {
+  loadBackbone,
+  type LoadedBackbone,
+  loadModel,
+  type Model,
+  newCheckpoint,
+  type NewModel,
+} from "./model.ts";
 export { type Network, networks } from "./networks.ts";
 export { levelsOf, Preprocessing, preprocessings } from "./preprocessing.ts";
 export {
@@ -34,12 +43,14 @@ export {
   readPretrained,
 } from "./pretrained/mod.ts";
 export {
+  type Fold,
   imageTensor,
   type Inputs,
   inputTensor,
   isFeatures,
   type RunData,
   type RunDataInput,
+  type RunDataLoader,
   runDataLoader,
 } from "./run_data.ts";
 export { runDataFiles } from "./run_files.ts";

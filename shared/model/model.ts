@@ -106,10 +106,17 @@ export const loadModel = (checkpoint: Checkpoint): Model => {
   };
 };
 
-/** A backbone in TensorFlow's memory: preprocessed images N × side × side × 3 → N × features. The caller disposes it. */
+/** A backbone in TensorFlow's memory. */
+export interface LoadedBackbone {
+  /** Preprocessed images N × side × side × 3 → N × features. */
+  pooled(images: Tensor4D): Tensor2D;
+  dispose(): void;
+}
+
+/** Brings a pretrained backbone into memory; the caller disposes it. */
 export const loadBackbone = (
   { backbone, convention, parameters, statistics }: Pretrained,
-): { pooled(images: Tensor4D): Tensor2D; dispose(): void } => {
+): LoadedBackbone => {
   const [weights, measured] = [upload(parameters), upload(statistics)];
   const scope = new InferenceScope(weights, measured);
   const layers = new Layers(scope, convention);

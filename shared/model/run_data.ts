@@ -12,6 +12,7 @@ import { tf } from "@subtaxa/tensorflow";
 import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
+import { keepLatest } from "./latest.ts";
 import { levelsOf, type Preprocessing } from "./preprocessing.ts";
 
 /** Where a run's dataset lies on this machine, and which fold of it is meant. */
@@ -32,42 +33,58 @@ export type Inputs = Images | Features;
 
 export const isFeatures = (inputs: Inputs): inputs is Features => "dimension" in inputs;
 
-/** A fold's data in memory. */
-export interface RunData {
-  readonly inputs: Inputs;
+/** Which images a fold is about. */
+export interface Fold {
   /** Index of each image's class. */
   readonly classOf: Uint16Array;
   readonly split: Split;
 }
 
+/** A fold's data in memory. */
+export interface RunData extends Fold {
+  readonly inputs: Inputs;
+}
+
 const readManifest = async (path: string): Promise<Manifest> =>
   await Effect.runPromise(parseManifest(await Deno.readFile(path), basename(path)));
 
-/**
- * Loads a run's images at its size, or their features; the latest dataset stays in memory, so that a worker that goes on with the same one reads nothing.
- * Rejects with a `DatasetError`.
- */
-export const runDataLoader = (): (input: RunDataInput) => Promise<RunData> => {
-  let latest: { readonly key: string; readonly inputs: Inputs; readonly classOf: Uint16Array } | undefined;
-  return async ({ spec, fold, manifestFile, shardFiles, cacheFolder, frozenFile }) => {
-    const key = `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`;
-    if (latest?.key !== key) {
-      latest = undefined;
-      const manifest = await readManifest(manifestFile);
-      const inputs = frozenFile !== null
-        ? decodeFeatures(await Deno.readFile(frozenFile))
-        : await Effect.runPromise(loadImages({
-          manifest,
-          manifestSha256: spec.manifest.sha256,
-          shardFiles: (shard) => shardFiles[shard]!,
-          imageSize: spec.imageSize,
-          cacheFolder,
-        }));
-      latest = { key, inputs, classOf: Uint16Array.from(manifest.images, (image) => image.class) };
-    }
-    const { inputs, classOf } = latest;
-    return { inputs, classOf, split: split(classOf, { seed: spec.seed, folds: spec.folds, fold }) };
+/** Reads what runs are made from; the latest dataset stays in memory. Both reject with a `DatasetError`. */
+export interface RunDataLoader {
+  /** Without the images themselves. */
+  readonly fold: (input: RunDataInput) => Promise<Fold>;
+  /** With the images at the run's size, or their features; going on with the same dataset reads nothing. */
+  readonly load: (input: RunDataInput) => Promise<RunData>;
+}
+
+export const runDataLoader = (): RunDataLoader => {
+  const manifestOf = ({ manifestFile }: RunDataInput) => readManifest(manifestFile);
+  const classesOf = keepLatest<Promise<Uint16Array>>();
+  const inputsOf = keepLatest<Promise<Inputs>>();
+  const images = async (input: RunDataInput) =>
+    await Effect.runPromise(loadImages({
+      manifest: await manifestOf(input),
+      manifestSha256: input.spec.manifest.sha256,
+      shardFiles: (shard) => input.shardFiles[shard]!,
+      imageSize: input.spec.imageSize,
+      cacheFolder: input.cacheFolder,
+    }));
+  const fold = async (input: RunDataInput): Promise<Fold> => {
+    const { spec: { manifest, seed, folds }, fold } = input;
+    const classOf = await classesOf(
+      manifest.sha256,
+      async () => Uint16Array.from((await manifestOf(input)).images, (image) => image.class),
+    );
+    return { classOf, split: split(classOf, { seed, folds, fold }) };
   };
+  const load = async (input: RunDataInput): Promise<RunData> => {
+    const { spec, frozenFile } = input;
+    const inputs = await inputsOf(
+      `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`,
+      async () => frozenFile === null ? await images(input) : decodeFeatures(await Deno.readFile(frozenFile)),
+    );
+    return { inputs, ...(await fold(input)) };
+  };
+  return { fold, load };
 };
 
 /**

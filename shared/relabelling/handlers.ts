@@ -92,7 +92,7 @@ export interface Ways {
   readonly parameters: z.ZodObject;
 }
 
-const handle = ({ plan, clusterer }: Ways, event: Event): Handling => {
+const handle = (plan: Plan, clusterer: ClustererVersion, event: Event): Handling => {
   switch (event.type) {
     case "run.requested":
     case "backbone.extracted":
@@ -107,8 +107,8 @@ const handle = ({ plan, clusterer }: Ways, event: Event): Handling => {
 
 export const clusterBy = (ways: Ways) => (event: Event): Handling =>
   "spec" in event
-    ? Effect.andThen(
+    ? Effect.flatMap(
       checkParameters(ways.parameters, event.spec.clusterer, event.spec.parameters),
-      handle(ways, event),
+      (parameters) => handle(ways.plan, { ...ways.clusterer, parameters }, event),
     )
     : unexpected(event);

@@ -10,14 +10,14 @@ export class ParametersError extends Data.TaggedError("ParametersError")<{
   readonly retryable = false;
 }
 
-/** Fails when a run's `parameters` are not what the clusterer announced. */
+/** A run's `parameters` with the defaults of what is left out; fails when they are not what the clusterer announced. */
 export const checkParameters = (
   schema: z.ZodObject,
   clusterer: string,
   parameters: unknown,
-): Effect.Effect<void, ParametersError> => {
-  const { error } = schema.safeParse(parameters);
-  if (!error) return Effect.void;
+): Effect.Effect<Readonly<Record<string, unknown>>, ParametersError> => {
+  const { error, data } = schema.safeParse(parameters);
+  if (!error) return Effect.succeed(data);
   return Effect.fail(
     new ParametersError({
       reason: { _tag: "Unfit", clusterer },

@@ -44,6 +44,7 @@ const silentBus = Bus.of({
   publish: () => unused,
   history: () => unused,
   newest: () => unused,
+  newestFact: () => unused,
   routes: () => unused,
   facts: () => {
     throw new Error("clusterers don't do this");

@@ -4,6 +4,7 @@ import {
   type Event,
   type EventOf,
   isFoldEvent,
+  isShardEvent,
   isTerminal,
   type RunSpec,
   type TerminalEvent,
@@ -41,7 +42,7 @@ export interface RunLog {
   /** By number. */
   readonly folds: readonly LoggedFold[];
   readonly end?: TerminalEvent;
-  /** Every fact that counts, in stream order: no repetitions, nothing after the end. */
+  /** Every fact that counts, in stream order: no repetitions, no shards, nothing after the end. */
   readonly events: readonly Event[];
 }
 
@@ -72,7 +73,7 @@ export const runLog = (events: Iterable<Event>): RunLog => {
       start = event;
     }
     if ("dataset" in event || event.runId !== start.runId) throw foreign(start.runId, subject);
-    if (end !== undefined) continue;
+    if (end !== undefined || isShardEvent(event)) continue;
     if (!isFoldEvent(event)) {
       if (isTerminal(event)) end = event;
       accepted.push(event);

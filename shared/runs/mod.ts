@@ -13,3 +13,4 @@ export {
 } from "./project.ts";
 export * from "./results.ts";
 export * from "./synthetic.ts";
+export { addUp, progressIn, type Tally } from "./tally.ts";

@@ -4,6 +4,7 @@ import {
   type EventOf,
   type FoldEvent,
   isFoldEvent,
+  isShardEvent,
   routeOf,
   type RunProgress,
   type RunView,
@@ -103,13 +104,19 @@ const historyAfter = (history: EpochView[], event: FoldEvent, fold: FoldMemory |
   );
 };
 
-/** With the version of whoever has relabelled. */
+/** With what whoever has relabelled says of itself. */
 const clustererAfter = (clusterer: RunView["clusterer"], event: FoldEvent): Pick<RunView, "clusterer"> => {
   if (!clusterer) return {};
-  const { versions } = clusterer;
-  const version = event.type === "dataset.relabelled" ? event.clusterer?.version : undefined;
-  const isNew = version !== undefined && !versions.includes(version);
-  return { clusterer: isNew ? { ...clusterer, versions: [...versions, version] } : clusterer };
+  const by = event.type === "dataset.relabelled" ? event.clusterer : undefined;
+  if (!by) return { clusterer };
+  const { name, parameters, versions } = clusterer;
+  return {
+    clusterer: {
+      name,
+      parameters: by.parameters ?? parameters,
+      versions: versions.includes(by.version) ? versions : [...versions, by.version],
+    },
+  };
 };
 
 /** The classes as the fold of the newest fact has them. */
@@ -174,6 +181,10 @@ export const project = (previous: Projection | undefined, event: Event): Project
   const subject = "dataset" in event ? event.dataset : event.runId;
   if (previous !== undefined && ("dataset" in event || event.runId !== previous.id)) {
     throw foreign(previous.id, subject);
+  }
+  if (isShardEvent(event)) {
+    if (previous === undefined) throw noStart(`${event.type} of '${subject}'`);
+    return previous; // how a step's work is spread is no part of a run's story
   }
   if (!isFoldEvent(event)) {
     if (previous === undefined || "dataset" in event) throw noStart(`${event.type} of '${subject}'`);

@@ -54,7 +54,7 @@ export const scratchFile: Effect.Effect<string, never, Blobs | Scope.Scope> = Ef
   );
 });
 
-type Step = Pick<RunProgress, "runId" | "fold" | "epoch" | "step" | "splitting">;
+type Step = Pick<RunProgress, "runId" | "fold" | "epoch" | "step" | "splitting" | "part">;
 type Advance = Omit<RunProgress, keyof Step>;
 
 /** A callback that sends a worker's progress, at most ten times a second, and the last of a step always. */

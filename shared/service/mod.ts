@@ -2,4 +2,5 @@
 export { ServiceConfig } from "./config.ts";
 export { HandlingError, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "./handling.ts";
 export { measureLag, refreshed } from "./metrics.ts";
+export { inShards, type Portion, type ShardedStep, withShards } from "./sharding.ts";
 export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";

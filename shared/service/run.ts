@@ -37,6 +37,7 @@ const logSettled = ({ event, subject, outcome, failure, seconds }: Settled) => {
     seconds: Number(seconds.toFixed(3)),
     ...(event && "runId" in event ? { runId: event.runId } : {}),
     ...(event && "epoch" in event ? { fold: event.fold, epoch: event.epoch } : {}),
+    ...(event && "shard" in event ? { shard: event.shard, of: event.of } : {}),
     ...(failure ? { error: `${failure._tag}/${failure.reason._tag}` } : {}),
   };
   const line = failure ? Effect.logWarning(failure.message) : Effect.logInfo(event?.type ?? "message");

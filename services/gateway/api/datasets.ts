@@ -142,7 +142,7 @@ export const datasetRoutes = (run: Run) => {
       isPart: isDatasetEvent,
       isLast: ({ type }) => type !== "dataset.requested",
       view: datasetEventView,
-      progress: { subject: progressSubject.dataset(name), schema: DatasetProgress },
+      progress: { subject: progressSubject.dataset(name), schema: DatasetProgress, view: Effect.succeed },
     });
     return sendEvents(c, run, story);
   });

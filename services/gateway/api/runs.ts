@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Bus } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
+  isShardEvent,
   isTerminal,
   progressSubject,
   RunProgress,
@@ -97,8 +98,8 @@ const events = createRoute({
   tags,
   summary: "Server-Sent Events of a run",
   description:
-    "Every fact of the run (`RunEvent`, with the sequence in the event log as id) and `progress` events " +
-    "(`RunProgress`, without one). Ends after the terminal event. `Last-Event-ID` resumes after that fact; 204 when " +
+    "Every fact of the run (`RunEvent`, with the sequence in the event log as id), but for those that spread a step over " +
+    "instances, and `progress` events (`RunProgress`, without an id), which are of the whole step. Ends after the terminal event. `Last-Event-ID` resumes after that fact; 204 when " +
     "there is nothing left to send.",
   request: { params, headers: resumable },
   responses: {
@@ -177,10 +178,14 @@ export const runRoutes = (run: Run) => {
     const story = tell({
       filter: subjects.run(id),
       from: after + 1,
-      isPart: (event) => !isDatasetEvent(event),
+      isPart: (event) => !isDatasetEvent(event) && !isShardEvent(event),
       isLast: isTerminal,
       view: runEventView,
-      progress: { subject: progressSubject.run(id), schema: RunProgress },
+      progress: {
+        subject: progressSubject.run(id),
+        schema: RunProgress,
+        view: (progress) => Effect.flatMap(ReadModel, (model) => model.whole(progress)),
+      },
     });
     return sendEvents(c, run, story);
   });

@@ -10,7 +10,7 @@ import type { ApiServices, Run } from "./runtime.ts";
 const heartbeat = "15 seconds";
 
 /** What one event stream tells. */
-export interface Story<E extends Event> {
+export interface Story<E extends Event, P> {
   /** Subjects of its facts, and the sequence to begin with. */
   readonly filter: string;
   readonly from: number;
@@ -18,15 +18,20 @@ export interface Story<E extends Event> {
   /** Whether the story ends with this fact. */
   readonly isLast: (event: E) => boolean;
   readonly view: (event: E) => unknown;
-  readonly progress: { readonly subject: string; readonly schema: z.ZodType };
+  readonly progress: {
+    readonly subject: string;
+    readonly schema: z.ZodType<P>;
+    /** What is told of it. */
+    readonly view: (progress: P) => Effect.Effect<unknown, never, ReadModel>;
+  };
 }
 
 /**
  * The facts of a story, each with its sequence as id, up to the last one, with the progress in between. Whoever is told of
  * a fact finds it in the read model already.
  */
-export const tell = <E extends Event>(
-  { filter, from, isPart, isLast, view, progress }: Story<E>,
+export const tell = <E extends Event, P>(
+  { filter, from, isPart, isLast, view, progress }: Story<E, P>,
 ): Stream.Stream<SSEMessage, BusError, Bus | ReadModel> =>
   Stream.unwrap(Effect.gen(function* () {
     const bus = yield* Bus;
@@ -42,6 +47,7 @@ export const tell = <E extends Event>(
       })),
     );
     const news = bus.listen(progress.subject, progress.schema).pipe(
+      Stream.mapEffect(progress.view),
       Stream.map((value): SSEMessage => ({ event: "progress", data: JSON.stringify(value) })),
     );
     return Stream.merge(facts, news, { haltStrategy: "left" });

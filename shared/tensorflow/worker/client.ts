@@ -1,4 +1,4 @@
-import { Effect, type Scope } from "effect";
+import { Effect, Metric, type Scope } from "effect";
 import { RemoteFailure, WorkerError, type WorkerFailure } from "./errors.ts";
 import type { InputOf, Operations, OutputOf, ProgressOf, Reply, Request } from "./protocol.ts";
 
@@ -10,6 +10,12 @@ export interface TensorWorkerOptions {
   /** How long an interrupted call may go on before the worker is ended. Default: 60 s, several batches on a CPU. */
   readonly graceMillis?: number;
 }
+
+const seconds = Metric.counter("subtaxa_tensor_seconds_total", {
+  description: "Time that the tensor worker took for its calls, by operation",
+  incremental: true,
+  attributes: { unit: "seconds" },
+});
 
 interface Pending {
   readonly operation: string;
@@ -60,7 +66,12 @@ export class TensorWorker<Work extends Operations> {
     input: InputOf<Work[Name]>,
     options: CallOptions<ProgressOf<Work[Name]>> = {},
   ): Effect.Effect<OutputOf<Work[Name]>, WorkerFailure> {
+    let began = 0;
+    const counted = Effect.suspend(() =>
+      Metric.update(Metric.withAttributes(seconds, { operation }), (performance.now() - began) / 1000)
+    );
     return Effect.callback<OutputOf<Work[Name]>, WorkerFailure>((resume) => {
+      began = performance.now();
       const id = ++this.#lastId;
       const cancel = new SharedArrayBuffer(4);
       const request: Request = { id, operation, input, cancel };
@@ -76,7 +87,7 @@ export class TensorWorker<Work extends Operations> {
       });
       this.#threadOrNew().postMessage(request);
       return Effect.promise(() => this.#interrupt(operation, new Int32Array(cancel), settled.promise));
-    }).pipe(Effect.withSpan(`tensors.${operation}`));
+    }).pipe(Effect.ensuring(counted), Effect.withSpan(`tensors.${operation}`));
   }
 
   async #interrupt(operation: string, cancel: Int32Array, settled: Promise<void>): Promise<void> {

@@ -5,8 +5,8 @@ fromYaml.
 {{- define "subtaxa.facts" -}}
 gateway: [dataset.requested, dataset.imported, dataset.failed, run.requested, run.cancelled]
 trainer: [epoch.trained]
-evaluator: [epoch.validated, fold.completed, run.completed]
-extractor: [backbone.extracted, features.extracted]
+evaluator: [shard.advanced, epoch.validated, fold.completed, run.completed]
+extractor: [shard.advanced, backbone.extracted, features.extracted]
 clusterer: [adaptation.planned, dataset.relabelled]
 {{- end -}}
 

@@ -1,0 +1,2 @@
+/** What tests may use of this service. */
+export type { ExtractorWork } from "./worker.ts";
