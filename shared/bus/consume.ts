@@ -99,7 +99,8 @@ export const registerConsumer = (
  * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. While the handler works, the deadline is extended at half the ack wait, and the end of the
  * run (a cancellation) interrupts it. The facts that it returns are published before the message is acknowledged. A
  * retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable message become
- * dead letters, and the run fails with the reason. An interruption from outside hands the message back at once.
+ * dead letters, and the run fails with the reason. An interruption from outside hands the message back at once,
+ * unless this is its last delivery, which is finished first.
  */
 export const consume = <R>(
   options: ConsumeOptions,
@@ -215,10 +216,10 @@ export const consume = <R>(
           failure.retryable && message.info.deliveryCount < maxDeliver ? "retry" : "dead";
         const exit = yield* Effect.exit(
           // listening comes first: an end between the look-up in `work` and a later subscription would go unseen
-          ended(event).pipe(
+          Effect.interruptible(ended(event)).pipe(
             Effect.as("stopped" as const),
-            Effect.raceFirst(work(message, event)),
-            Effect.raceFirst(heartbeat),
+            Effect.raceFirst(Effect.interruptible(work(message, event))),
+            Effect.raceFirst(Effect.interruptible(heartbeat)),
             Effect.onInterrupt(() => Effect.sync(() => message.nak())),
             Effect.tap(traceOutcome),
             Effect.tapError((failure) => traceOutcome(failed(failure))),
@@ -259,7 +260,9 @@ export const consume = <R>(
         }),
       );
       if (!message) return;
-      yield* settle(message).pipe(
+      // handed back at its last delivery, a message would be lost: it is finished first
+      const last = message.info.deliveryCount >= maxDeliver;
+      yield* (last ? Effect.uninterruptible(settle(message)) : settle(message)).pipe(
         Effect.flatMap((settled) => options.onSettled?.(settled) ?? Effect.void),
         // no dead letter could be written: the message was handed back
         Effect.catch((error) => Effect.logWarning(error.message)),
