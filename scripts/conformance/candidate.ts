@@ -37,7 +37,10 @@ export const makeAwaiting = (bench: Bench, strangers: readonly string[]) => {
     here(isRunning).pipe(
       Effect.retry({
         schedule: Schedule.spaced("200 millis").pipe(
-          Schedule.upTo({ duration: Duration.seconds(announces ? bench.patience : 5) }),
+          Schedule.upTo({
+            // the later ones start as quickly as the first, unless they don't tell themselves apart
+            duration: Duration.seconds(!announces ? 5 : known.size === 0 ? bench.patience : 20),
+          }),
         ),
         while: ({ reason }) => reason._tag === "Broken",
       }),

@@ -52,8 +52,15 @@ const startWith = (bench: Bench, candidate: Candidate, env: Record<string, strin
       now.max_deliver === (config.max_deliver ?? now.max_deliver));
     const started = yield* candidate.start(env);
     if (yield* fits) return { started, followed: true };
-    const { name } = yield* info;
-    yield* Effect.promise(() => bench.jsm.consumers.update(STREAM, name, config));
+    const { name, config: former } = yield* info;
+    const { consumers } = bench.jsm;
+    yield* Effect.promise(() =>
+      consumers.update(STREAM, name, config).catch(async () => {
+        // the server may still be removing the files of the consumer of that name that was deleted before
+        await consumers.delete(STREAM, name);
+        await consumers.add(STREAM, { ...former, ...config });
+      })
+    );
     yield* kill(started);
     return { started: yield* candidate.start(env), followed: false };
   });
