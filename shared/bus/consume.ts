@@ -11,7 +11,7 @@ import {
   isShardOf,
   subjects,
 } from "@subtaxa/contracts";
-import { Cause, Config, Duration, Effect, Exit, Stream } from "effect";
+import { Cause, Config, Duration, Effect, Exit, Fiber, Stream } from "effect";
 import { Blobs } from "./blobs.ts";
 import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
@@ -96,10 +96,12 @@ export const registerConsumer = (
  * Takes messages of a durable consumer, one at a time, until interrupted.
  *
  * Settlement: an event that is not the newest fact of its chain (a fold's, or a shard's), or whose run has ended, was dealt
- * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. While the handler works, the deadline is extended at half the ack wait, and the end of the
- * run (a cancellation) interrupts it. The facts that it returns are published before the message is acknowledged. A
- * retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable message become
- * dead letters, and the run fails with the reason. An interruption from outside hands the message back at once.
+ * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. Both are
+ * looked up again before anything is published or given up. While the handler works, the deadline is extended at half the
+ * ack wait, and the end of the run (a cancellation) interrupts it. The facts that it returns are published before the message
+ * is acknowledged. A retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable
+ * message become dead letters, and the run fails with the reason. An interruption from outside hands the message back at
+ * once, which the server counts as a delivery: on the last one, the work is finished first.
  */
 export const consume = <R>(
   options: ConsumeOptions,
@@ -168,6 +170,8 @@ export const consume = <R>(
       Effect.gen(function* () {
         if (yield* superseded(message, event)) return "ignored" as const;
         const outcome = yield* handler(event);
+        // who was away for longer than the ack wait, a paused machine say, may have been overtaken
+        if (yield* superseded(message, event)) return "ignored" as const;
         for (const next of outcome.events) yield* bus.publish(next);
         for (const blob of outcome.obsolete ?? []) {
           yield* blobs.remove(blob).pipe(Effect.catch((error) => Effect.logWarning(error.message)));
@@ -256,7 +260,10 @@ export const consume = <R>(
         }),
       );
       if (!message) return;
-      yield* settle(message).pipe(
+      const settling = yield* Effect.forkDetach(settle(message));
+      const isLast = message.info.deliveryCount >= maxDeliver;
+      yield* Fiber.join(settling).pipe(
+        Effect.onInterrupt(() => isLast ? Fiber.await(settling) : Fiber.interrupt(settling)),
         Effect.flatMap((settled) => options.onSettled?.(settled) ?? Effect.void),
         // no dead letter could be written: the message was handed back
         Effect.catch((error) => Effect.logWarning(error.message)),
