@@ -299,6 +299,60 @@ Deno.test(
 );
 
 Deno.test(
+  "who is stopped hands its message back at once; on the last delivery it finishes first",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { jsm } = yield* Connection;
+      const seen = yield* recorder;
+      const go = yield* Deferred.make<void>();
+      yield* bus.publish(runRequested("r1"));
+      // three deliveries are allowed
+      for (const isLast of [false, false, true]) {
+        const worker = yield* consume({ ...takeAll }, (event) =>
+          Effect.gen(function* () {
+            yield* seen.note(event);
+            yield* Deferred.await(go);
+            return { events: [trained(event as EventOf<"run.requested">)] };
+          })).pipe(Effect.forkChild);
+        yield* seen.next;
+        if (isLast) yield* Deferred.succeed(go, undefined).pipe(Effect.delay("500 millis"), Effect.forkChild);
+        yield* Fiber.interrupt(worker);
+        const answered = yield* bus.newest(subjects.of("epoch.trained"));
+        expect(answered !== null).toBe(isLast);
+      }
+      const info = yield* Effect.promise(() => jsm.consumers.info(FACTS, "worker"));
+      expect([info.num_ack_pending, info.num_pending]).toEqual([0, 0]);
+      expect(yield* bus.newest(subjects.end("r1"))).toBeNull();
+    })
+  ),
+);
+
+Deno.test(
+  "who has been overtaken publishes nothing",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const settled = yield* Deferred.make<string>();
+      const cause = runRequested("r1");
+      yield* consume({
+        ...takeAll,
+        onSettled: ({ outcome }) => Effect.asVoid(Deferred.succeed(settled, outcome)),
+      }, (event) =>
+        // another instance answers, and the fold goes on, before this one comes to it
+        Effect.gen(function* () {
+          yield* bus.publish(trained(cause));
+          return { events: [{ ...trained(event as EventOf<"run.requested">), epoch: 7 } as Event] };
+        })).pipe(Effect.forkChild);
+      yield* bus.publish(cause);
+      expect(yield* Deferred.await(settled).pipe(Effect.timeout("15 seconds"))).toBe("ignored");
+      const facts = yield* bus.history(subjects.run("r1"));
+      expect(facts.map(({ event }) => "epoch" in event ? event.epoch : event.type)).toEqual([0, 1]);
+    })
+  ),
+);
+
+Deno.test(
   "a cancellation interrupts the handler",
   withNats(() =>
     Effect.gen(function* () {

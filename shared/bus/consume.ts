@@ -11,7 +11,7 @@ import {
   isShardOf,
   subjects,
 } from "@subtaxa/contracts";
-import { Cause, Config, Duration, Effect, Exit, Stream } from "effect";
+import { Cause, Config, Duration, Effect, Exit, Fiber, Stream } from "effect";
 import { Blobs } from "./blobs.ts";
 import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
@@ -96,11 +96,12 @@ export const registerConsumer = (
  * Takes messages of a durable consumer, one at a time, until interrupted.
  *
  * Settlement: an event that is not the newest fact of its chain (a fold's, or a shard's), or whose run has ended, was dealt
- * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. While the handler works, the deadline is extended at half the ack wait, and the end of the
- * run (a cancellation) interrupts it. The facts that it returns are published before the message is acknowledged. A
- * retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable message become
- * dead letters, and the run fails with the reason. An interruption from outside hands the message back at once,
- * unless this is its last delivery, which is finished first.
+ * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. Both are
+ * looked up again before anything is published or given up. While the handler works, the deadline is extended at half the
+ * ack wait, and the end of the run (a cancellation) interrupts it. The facts that it returns are published before the message
+ * is acknowledged. A retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable
+ * message become dead letters, and the run fails with the reason. An interruption from outside hands the message back at
+ * once, which the server counts as a delivery: on the last one, the work is finished first.
  */
 export const consume = <R>(
   options: ConsumeOptions,
@@ -170,7 +171,7 @@ export const consume = <R>(
       Effect.gen(function* () {
         if (yield* superseded(message, event)) return "ignored" as const;
         const outcome = yield* handler(event);
-        // another instance may have done this work meanwhile, when this one was too busy to extend the deadline
+        // who was away for longer than the ack wait, a paused machine say, may have been overtaken
         if (yield* superseded(message, event)) return "ignored" as const;
         for (const next of outcome.events) yield* bus.publish(next);
         for (const blob of outcome.obsolete ?? []) {
@@ -216,10 +217,10 @@ export const consume = <R>(
           failure.retryable && message.info.deliveryCount < maxDeliver ? "retry" : "dead";
         const exit = yield* Effect.exit(
           // listening comes first: an end between the look-up in `work` and a later subscription would go unseen
-          Effect.interruptible(ended(event)).pipe(
+          ended(event).pipe(
             Effect.as("stopped" as const),
-            Effect.raceFirst(Effect.interruptible(work(message, event))),
-            Effect.raceFirst(Effect.interruptible(heartbeat)),
+            Effect.raceFirst(work(message, event)),
+            Effect.raceFirst(heartbeat),
             Effect.onInterrupt(() => Effect.sync(() => message.nak())),
             Effect.tap(traceOutcome),
             Effect.tapError((failure) => traceOutcome(failed(failure))),
@@ -260,9 +261,10 @@ export const consume = <R>(
         }),
       );
       if (!message) return;
-      // handed back at its last delivery, a message would be lost: it is finished first
-      const last = message.info.deliveryCount >= maxDeliver;
-      yield* (last ? Effect.uninterruptible(settle(message)) : settle(message)).pipe(
+      const settling = yield* Effect.forkDetach(settle(message));
+      const isLast = message.info.deliveryCount >= maxDeliver;
+      yield* Fiber.join(settling).pipe(
+        Effect.onInterrupt(() => isLast ? Fiber.await(settling) : Fiber.interrupt(settling)),
         Effect.flatMap((settled) => options.onSettled?.(settled) ?? Effect.void),
         // no dead letter could be written: the message was handed back
         Effect.catch((error) => Effect.logWarning(error.message)),
