@@ -62,13 +62,13 @@ of what you take is your name. The body is JSON; \`v\` must be ${CONTRACT_VERSIO
 
 Which messages come, in each fold:
 
-| \`spec.method\`                     | \`spec.pretrained\` | before the first epoch (\`epoch\` 0)                            | after every epoch but the last                   |
-| --------------------------------- | ----------------- | ------------------------------------------------------------ | ------------------------------------------------ |
-| clustering, clustering+triplet    | any               | nothing                                                      | \`epoch.validated\`, then \`features.extracted\`     |
-| gs-trs                            | null              | nothing                                                      | the same                                         |
-| gs-trs, \`freeze\` is not "backbone" | set               | \`run.requested\`, then \`features.extracted\`                   | the same                                         |
-| gs-trs, \`freeze\` is "backbone"     | set               | \`backbone.extracted\`, then \`features.extracted\`              | the same                                         |
-| standard, triplet                 | any               | nothing                                                      | nothing                                          |
+| \`spec.method\`                                    | before the first epoch (\`epoch\` 0)                | after every epoch but the last               |
+| ------------------------------------------------ | ------------------------------------------------- | -------------------------------------------- |
+| clustering, clustering+triplet                   | nothing, whatever the weights                     | \`epoch.validated\`, then \`features.extracted\` |
+| gs-trs, \`spec.pretrained\` null (random weights)  | nothing                                           | the same                                     |
+| gs-trs, pretrained, \`freeze\` other than backbone | \`run.requested\`, then \`features.extracted\`      | the same                                     |
+| gs-trs, pretrained, \`freeze\` backbone            | \`backbone.extracted\`, then \`features.extracted\` | the same                                     |
+| standard, triplet                                | nothing                                           | nothing                                      |
 
 You need not look at \`spec.method\`: it says which losses the network is trained with. The paper's gs-trs has the same number
 of sub-classes, \`spec.fixedClusters\`, in every class; that is what the clusterer \`kmeans\` does, which is its default. A run
@@ -94,9 +94,8 @@ Before you publish an answer and before you end a run (section 6), repeat both l
 have stalled beyond the ack wait, and another instance may have answered meanwhile and deleted the features: the message is
 then dealt with, and what you miss is no reason to fail a healthy run.
 
-The same message must give the same labels
-again: seed your random numbers from \`spec.seed\`, \`fold\`, \`epoch\` and the class. Break ties as you like, but always
-in the same way.
+The same message must give the same labels again: seed your random numbers from \`spec.seed\`, \`fold\`, \`epoch\` and the
+class. Break ties as you like, but always in the same way.
 
 While you work, extend the deadline (\`+WPI\`, "in progress") every half ack wait; take it from the consumer's info, it may
 be short. After the run's end nothing may be published for the run: the look-up before the answer sees it; a subscription
@@ -125,9 +124,9 @@ JetStream with these headers and wait for the stream's answer ("duplicate" is fi
 
 ### To run.requested, backbone.extracted, epoch.validated: adaptation.planned
 
-on \`subtaxa.adaptation.planned.extract.<run>.<fold>\`. \`state.classes\` is in the order of \`spec.classes\`. Set in \`state.classes\`, class by class, \`allowedClusters\` (how
-many sub-classes it may have from now on, from 1) and \`flag\` (0 or 1, for you alone, if you need it), and leave
-name, order and \`clusters\`. \`classes\` lists the names of those with \`allowedClusters\` above 1, in their order.
+on \`subtaxa.adaptation.planned.extract.<run>.<fold>\`. Set in \`state.classes\`, which is in the
+order of \`spec.classes\`, class by class, \`allowedClusters\` (how many sub-classes it may have from now on, from 1) and \`flag\` (0
+or 1, for you alone, if you need it), and leave name, order and \`clusters\`. \`classes\` lists the names of those with \`allowedClusters\` above 1, in their order.
 
 \`epoch.validated\` tells in \`falseNegatives\` which share of each class's validation images was missed. The paper's
 rule for a class above \`spec.confusionThreshold\`: with flag 0 one more, up to \`spec.maxClusters\`, where the flag
@@ -143,7 +142,8 @@ on \`subtaxa.dataset.relabelled.train.<run>.<fold>\`.
 - \`features\` is a table of the embeddings of at least the images of classes with \`allowedClusters\` above 1. With
   \`spec.normalisation\` "l2" rows are scaled to length 1 first (a zero row stays zero), with "none" they are taken as they
   are. Divide each such class into \`allowedClusters\` sub-classes at most, none empty, no more than it has different
-  embeddings (after that scaling). \`spec.minClusterSize\` is the least number of images that a sub-class should have; \`spec.parameters\` are your own settings (section 5).
+  embeddings (after that scaling). \`spec.minClusterSize\` is the least number of images
+  that a sub-class should have; \`spec.parameters\` are your own settings (section 5), with your defaults for those left out.
 - A class with \`allowedClusters\` 1, or one that you find no structure in, is whole: one sub-class.
 - If \`state.labels\` is null, all former ids are 0 and so are the \`highestIds\`. Otherwise it is the labels table in force:
   former ids are its \`cluster\` (0 for an image that is not in it), and \`highestIds\` are in its metadata.

@@ -8,7 +8,7 @@ from sklearn import decomposition, metrics, mixture, preprocessing
 NAME = os.environ.get("SUBTAXA_CLUSTERER_NAME") or "gmm"
 SELF, DURABLE = {"name": NAME, "version": "0.1.0"}, f"clusterer-{NAME}"
 NUMBER, UNIT = os.environ.get("SUBTAXA_ACK_WAIT", "30 seconds").split()
-ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60}.get(UNIT[:5], 1)
+ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60, "hour": 3600, "hours": 3600}.get(UNIT[:5], 1)
 MAX_DELIVER = int(os.environ.get("SUBTAXA_MAX_DELIVER", 5))
 TAKEN = ("run.requested", "backbone.extracted", "epoch.validated", "features.extracted")
 AXES = {"type": "integer", "minimum": 1, "maximum": 256, "default": 16, "description": "principal axes in use"}
