@@ -165,8 +165,8 @@ images has no sub-class, and its highest id stays.
 Then set \`state.labels\` to the table's reference and in \`state.classes\` each \`clusters\` to the number of the class's
 sub-classes (1 for one without images), limits and flags unchanged. \`changes\` lists the classes whose number changed,
 \`{class, from, to}\`; \`agreement\` is the normalised mutual information (arithmetic mean of the entropies) between the former
-and the new pairs (class, id) of all training images, 1 where both entropies are zero. \`clusterer\`, if you set it, is
-your \`{name, version}\`: reports then tell who divided the images. After publishing, you may delete the features' object: nobody
+and the new pairs (class, id) of all training images, 1 where both entropies are zero. \`clusterer\` may tell
+who you are, \`{name, version, parameters}\`, the parameters with your defaults for those left out: reports show it. After publishing, you may delete the features' object: nobody
 needs it any more.
 
 ## 4. Tables and blobs

@@ -132,7 +132,7 @@ class Clusterer:
         event = json.loads(message.data)
         if event["v"] != 1 or event["type"] not in TAKEN: raise Final(f"{event['type']} of version {event['v']}")
         fold, epoch, spec, state = (event[key] for key in ("fold", "epoch", "spec", "state"))
-        axes_of(spec)
+        me = {**SELF, "parameters": {"axes": axes_of(spec)}}
         if event["type"] != "features.extracted":
             type, route, classes = "adaptation.planned", "extract", adapt(event)
             more = {"classes": [one["name"] for one in classes if one["allowedClusters"] > 1]}
@@ -142,8 +142,7 @@ class Clusterer:
             digest = hashlib.sha256(data).hexdigest()
             await self.store.put(f"sha256-{digest}", data)
             state = {**state, "labels": {"key": f"sha256-{digest}", "sha256": digest, "bytes": len(data)}}
-            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi}
-            more["clusterer"] = {**SELF, "parameters": {"axes": axes_of(spec)}}
+            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi, "clusterer": me}
         fields = {"fold": fold, "epoch": epoch, "spec": spec, "state": {**state, "classes": classes}, **more}
         if await self.is_over(message): return
         await self.publish(message, type, route, fold, f"{fold}:{epoch}:{type}", fields)

@@ -43,7 +43,8 @@ Deno.test("classes that are missed are adapted, and of those X-Means divides the
     expect(outcome.obsolete).toEqual([cause.features]);
     expect(clustersOf(relabelled.state.classes)).toEqual({ views: 2, blob: 1, fine: 1 });
     expect(relabelled.changes).toEqual([{ class: "views", from: 1, to: 2 }]);
-    expect(relabelled.clusterer).toEqual(testedClusterer);
+    const parameters = { restarts: 4, maxIterations: 30 };
+    expect(relabelled.clusterer).toEqual({ ...testedClusterer, parameters });
     const labels = decodeLabels(await fold.read(relabelled.state.labels!));
     const groups = new Set(
       labels.image.keys().filter((row) => labels.class[row] === 0)
