@@ -11,9 +11,7 @@ export type TensorFlow = typeof import("@tensorflow/tfjs");
 const defaults = {
   // Off by default on CPUs without AVX-512, worth 1.4 times the speed of a training step there.
   TF_ENABLE_ONEDNN_OPTS: "1",
-  // Operations are called one after another: the thread that waits for one takes its share of it. And what oneDNN has
-  // compiled for a batch of more than 32 is kept for the next. Together a tenth of a step of the small network.
-  TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD: "1",
+  // What oneDNN has compiled for a batch of more than 32 is kept for the next.
   TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE: "0",
   // Several services share one GPU: none may take all of its memory.
   TF_FORCE_GPU_ALLOW_GROWTH: "true",

@@ -3,7 +3,7 @@ import { tf } from "../load.ts";
 import { affineConvolution, convolution } from "./convolution.ts";
 import { expectClose, expectNoLeak } from "./testing.ts";
 
-const images = (side = 7) => tf.randomNormal([3, side, side, 4], 0, 1, "float32", 1) as Tensor4D;
+const images = (side: number) => tf.randomNormal([3, side, side, 4], 0, 1, "float32", 1) as Tensor4D;
 const kernelOf = (size: number) => tf.randomNormal([size, size, 4, 5], 0, 1, "float32", 2) as Tensor4D;
 
 const composed = (x: Tensor4D, kernel: Tensor4D, stride: number, padding: "same" | number): Tensor4D => {
@@ -12,17 +12,18 @@ const composed = (x: Tensor4D, kernel: Tensor4D, stride: number, padding: "same"
   return tf.conv2d(tf.pad(x, [[0, 0], side, side, [0, 0]]), kernel, stride, "valid");
 };
 
-const cases: [size: number, stride: number, padding: "same" | number][] = [
+const cases: [size: number, stride: number, padding: "same" | number, side?: number][] = [
   ...[[1, 1, "same"], [1, 2, "same"], [3, 1, "same"], [3, 2, "same"]] as [number, number, "same"][],
   ...[[3, 2, 1], [3, 2, 0], [7, 2, 3]] as [number, number, number][],
+  ...[[1, 2, "same", 6], [1, 3, 0, 6]] as [number, number, "same" | number, number][],
 ];
 
-for (const [size, stride, padding] of cases) {
-  const name = `${size} × ${size}, stride ${stride}, padding ${padding}`;
+for (const [size, stride, padding, side = 7] of cases) {
+  const name = `${size} × ${size}, stride ${stride}, padding ${padding}, images of ${side} × ${side}`;
 
   Deno.test(`convolution ${name}: the composed one's values and gradients`, () =>
     tf.tidy(() => {
-      const [x, kernel] = [images(), kernelOf(size)];
+      const [x, kernel] = [images(side), kernelOf(size)];
       const expected = composed(x, kernel, stride, padding);
       expectClose(convolution(x, kernel, { stride, padding }), expected, 1e-4);
       const weights = tf.randomNormal(expected.shape, 0, 1, "float32", 3);
@@ -40,7 +41,7 @@ for (const [size, stride, padding] of cases) {
   for (const relu of [false, true]) {
     Deno.test(`affine convolution ${name}${relu ? ", ReLU" : ""}: the composed one's values`, () =>
       tf.tidy(() => {
-        const [x, kernel] = [images(), kernelOf(size)];
+        const [x, kernel] = [images(side), kernelOf(size)];
         const bias = tf.tensor1d([1, -2, 0, 3, 0.5]);
         const plain = tf.add<Tensor4D>(composed(x, kernel, stride, padding), bias);
         const shortcut = tf.randomNormal(plain.shape, 0, 5, "float32", 4) as Tensor4D;
@@ -56,7 +57,7 @@ for (const [size, stride, padding] of cases) {
 }
 
 Deno.test("a convolution's step leaves no tensor behind", () => {
-  const [x, first, second] = [images(), tf.variable(kernelOf(1)), tf.variable(tf.zeros([3, 3, 5, 2]))];
+  const [x, first, second] = [images(7), tf.variable(kernelOf(1)), tf.variable(tf.zeros([3, 3, 5, 2]))];
   const bias = tf.zeros<Rank.R1>([5]);
   expectNoLeak(() => {
     const { value, grads } = tf.variableGrads(() => {
