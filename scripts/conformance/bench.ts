@@ -235,13 +235,15 @@ export const makeBench = (name: string, patience: number, settings: Settings | n
           values: Float32Array.from(rows.flat()),
           dimension: rows[0]?.length ?? 32,
         };
-        const features = yield* put(encodeFeatures(table), head.runId);
+        // a step's own, as the extractor does it: the one before may still be being deleted
+        const epoch = after ? after.event.epoch + 1 : head.epoch;
+        const features = yield* put(encodeFeatures(table), `${head.runId}.${head.fold}.${epoch}`);
         featuresOf.set(features.key, table);
         return {
           ...head,
           type: "features.extracted",
           at: new Date().toISOString(),
-          epoch: after ? after.event.epoch + 1 : head.epoch,
+          epoch,
           state: { ...state, classes: allowing(state.classes, limits) },
           features,
           images: yield* put(encodeImages(images)),

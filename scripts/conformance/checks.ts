@@ -154,7 +154,7 @@ const redelivery: Check = {
       // as if the process had died before its answer was kept, and its acknowledgements had been lost
       const subject = subjectOf(first.event);
       const bytes = yield* blobs.get(cause.features).pipe(Effect.mapError(({ message }) => broken(message)));
-      yield* bench.put(bytes, cause.runId);
+      yield* bench.put(bytes, `${cause.runId}.${cause.fold}.${cause.epoch}`);
       yield* Effect.promise(() => jsm.streams.purge(STREAM, { filter: subject }));
       settlements.length = 0;
       const start = seen.length;
