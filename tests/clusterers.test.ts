@@ -1,13 +1,12 @@
-import { Bus, Connection } from "@subtaxa/bus";
+import { Bus } from "@subtaxa/bus";
 import { KMeansParameters } from "@subtaxa/clustering";
-import { ClustererView, DatasetView, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
-import { ConfigProvider, Effect, Layer, Stream } from "effect";
+import { ClustererView, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
+import { Effect, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { z } from "zod";
-import { drawDataset } from "../scripts/demo/images.ts";
-import { root, runArguments, startStack } from "../scripts/stack/mod.ts";
-import { json, post, until } from "./support.ts";
+import { root, runArguments } from "../scripts/stack/mod.ts";
+import { ended, json, startRun, startWithOrganisms, until } from "./support.ts";
 
 const epochs = 3;
 
@@ -39,15 +38,11 @@ const startClusterer = (folder: string, natsUrl: string, data: string) =>
 
 const scenario = (folder: string) =>
   Effect.gen(function* () {
-    const images = join(folder, "organisms");
-    yield* drawDataset(images, { seed: 5, imagesPerClass: 24, side: 32 });
-    const stack = yield* startStack({
-      dataFolder: join(folder, "data"),
-      port: 0,
-      env: { SUBTAXA_DATA_ROOTS: folder, SUBTAXA_ACK_WAIT: "3 seconds" },
+    const { stack, url, bus } = yield* startWithOrganisms(folder, {
+      seed: 5,
+      imagesPerClass: 24,
+      env: { SUBTAXA_ACK_WAIT: "3 seconds" },
     });
-    yield* stack.ready;
-    const url = `${stack.url}/v1`;
     const data = join(folder, "elsewhere");
     const alive = (instances: number) =>
       until(
@@ -64,24 +59,14 @@ const scenario = (folder: string) =>
       ["xmeans", 1],
     ]);
 
-    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
-    yield* until(
-      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
-      ({ state }) => state !== "importing",
-    );
     const request = {
       ...{ dataset: "organisms", imageSize: 32, epochs, batchSize: 16, seed: 1 },
       ...{ confusionThreshold: 0.01, minClusterSize: 4 },
     };
     const started = (clusterer: string) =>
-      Effect.promise(async () =>
-        (await post(`${url}/runs`, { ...request, clusterer, parameters: { restarts: 3 } }) as { id: string })
-          .id
-      );
+      startRun(url, { ...request, clusterer, parameters: { restarts: 3 } });
     const viewOf = (id: string) => async () => RunView.parse(await json(`${url}/runs/${id}`));
 
-    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
-    const bus = Bus.layer.pipe(Layer.provideMerge(Connection.layer("test").pipe(Layer.provide(env))));
     return yield* Effect.gen(function* () {
       const bus = yield* Bus;
       const ids = [yield* started("rolling"), yield* started("xmeans")];
@@ -105,10 +90,7 @@ const scenario = (folder: string) =>
 
       // another implementation comes in its place
       yield* startClusterer("clusterer-kmeans", stack.natsUrl, data);
-      const views = [];
-      for (const id of ids) {
-        views.push(yield* until(viewOf(id), ({ state }) => state !== "queued" && state !== "running"));
-      }
+      const views = yield* Effect.forEach(ids, (id) => ended(url, id));
       const facts = yield* Effect.forEach(ids, (id) => bus.history(subjects.run(id)));
       return { views, facts, version: served.version };
     }).pipe(Effect.provide(bus));

@@ -1,11 +1,8 @@
-import { Bus, Connection } from "@subtaxa/bus";
-import { DatasetView, RunView, subjects } from "@subtaxa/contracts";
-import { ConfigProvider, Effect, Layer, Stream } from "effect";
+import { Bus } from "@subtaxa/bus";
+import { subjects } from "@subtaxa/contracts";
+import { Effect, Stream } from "effect";
 import { expect } from "expect";
-import { join } from "node:path";
-import { drawDataset } from "../scripts/demo/images.ts";
-import { startStack } from "../scripts/stack/mod.ts";
-import { json, post, until } from "./support.ts";
+import { ended, startRun, startWithOrganisms } from "./support.ts";
 
 const folds = 3;
 const epochs = { big: 8, small: 3 };
@@ -13,44 +10,23 @@ const epochs = { big: 8, small: 3 };
 /** A run of several folds, and another one that comes when that is well under way: both runs' facts, in order. */
 const scenario = (folder: string) =>
   Effect.gen(function* () {
-    const images = join(folder, "organisms");
-    yield* drawDataset(images, { seed: 3, imagesPerClass: 20, side: 32 });
-    const stack = yield* startStack({
-      dataFolder: join(folder, "data"),
-      port: 0,
-      env: { SUBTAXA_DATA_ROOTS: folder },
-    });
-    yield* stack.ready;
-    const url = `${stack.url}/v1`;
-    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
-    yield* until(
-      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
-      ({ state }) => state !== "importing",
-    );
-    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
+    const { url, bus } = yield* startWithOrganisms(folder, { imagesPerClass: 20 });
     return yield* Effect.gen(function* () {
       const bus = yield* Bus;
       const common = { dataset: "organisms", imageSize: 32, batchSize: 16, method: "clustering" };
-      const start = (request: Record<string, unknown>) =>
-        Effect.promise(async () =>
-          (await post(`${url}/runs`, { ...common, ...request }) as { id: string }).id
-        );
-      const big = yield* start({ folds, epochs: epochs.big, patience: epochs.big });
+      const big = yield* startRun(url, { ...common, folds, epochs: epochs.big, patience: epochs.big });
       yield* bus.facts({ filter: subjects.of("epoch.trained", "*", big) }).pipe(
         Stream.take(2 * folds),
         Stream.runDrain,
       );
-      const small = yield* start({ epochs: epochs.small, patience: epochs.small });
+      const small = yield* startRun(url, { ...common, epochs: epochs.small, patience: epochs.small });
       for (const id of [small, big]) {
-        const run = yield* until(
-          async () => RunView.parse(await json(`${url}/runs/${id}`)),
-          ({ state }) => state !== "queued" && state !== "running",
-        );
+        const run = yield* ended(url, id);
         expect([run.state, run.error]).toEqual(["completed", undefined]);
       }
       const all = yield* bus.history(subjects.all);
       return { big, small, events: all.map(({ event }) => event) };
-    }).pipe(Effect.provide(Bus.layer.pipe(Layer.provide(Connection.layer("test")), Layer.provide(env))));
+    }).pipe(Effect.provide(bus));
   });
 
 Deno.test("a run that comes while a big one goes on waits for one epoch of each of its folds, and not for its end", async () => {

@@ -1,36 +1,19 @@
-import { Bus, Connection } from "@subtaxa/bus";
-import { DatasetView, type Event, isFoldEvent, RunView, subjects } from "@subtaxa/contracts";
+import { Bus } from "@subtaxa/bus";
+import { type Event, isFoldEvent, subjects } from "@subtaxa/contracts";
 import { encodePretrained } from "@subtaxa/model";
 import { madeUpWeights } from "@subtaxa/model/testing";
-import { ConfigProvider, Effect, Layer } from "effect";
+import { Effect } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
-import { drawDataset } from "../scripts/demo/images.ts";
-import { startStack } from "../scripts/stack/mod.ts";
-import { json, post, until } from "./support.ts";
+import { ended, startRun, startWithOrganisms } from "./support.ts";
 
 const folds = 2;
 
 const scenario = (folder: string) =>
   Effect.gen(function* () {
-    const images = join(folder, "organisms");
-    yield* drawDataset(images, { seed: 3, imagesPerClass: 30, side: 32 });
     const weights = join(folder, "weights.safetensors");
     yield* Effect.promise(() => Deno.writeFile(weights, encodePretrained(madeUpWeights("small", "keras"))));
-    const stack = yield* startStack({
-      dataFolder: join(folder, "data"),
-      port: 0,
-      env: { SUBTAXA_DATA_ROOTS: folder },
-    });
-    yield* stack.ready;
-    const url = `${stack.url}/v1`;
-    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
-    yield* until(
-      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
-      ({ state }) => state !== "importing",
-    );
-    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
-    const bus = Bus.layer.pipe(Layer.provideMerge(Connection.layer("test").pipe(Layer.provide(env))));
+    const { url, bus } = yield* startWithOrganisms(folder, { imagesPerClass: 30 });
     return yield* Effect.gen(function* () {
       const bus = yield* Bus;
       const common = {
@@ -43,13 +26,8 @@ const scenario = (folder: string) =>
       };
       const logOf = (request: Record<string, unknown>) =>
         Effect.gen(function* () {
-          const { id } = (yield* Effect.promise(() => post(`${url}/runs`, { ...common, ...request }))) as {
-            id: string;
-          };
-          const run = yield* until(
-            async () => RunView.parse(await json(`${url}/runs/${id}`)),
-            ({ state }) => state !== "queued" && state !== "running",
-          );
+          const id = yield* startRun(url, { ...common, ...request });
+          const run = yield* ended(url, id);
           const facts = yield* bus.history(subjects.run(id));
           return { run, events: facts.map(({ event }) => event) };
         });

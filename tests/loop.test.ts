@@ -1,21 +1,10 @@
-import { Bus, Connection, type Fact } from "@subtaxa/bus";
-import {
-  DatasetView,
-  type Event,
-  isFoldEvent,
-  RunMetricsView,
-  RunProgress,
-  RunView,
-  subjects,
-} from "@subtaxa/contracts";
+import { Bus, type Fact } from "@subtaxa/bus";
+import { type Event, isFoldEvent, RunMetricsView, RunProgress, RunView, subjects } from "@subtaxa/contracts";
 import { confusionOf, metricsOf } from "@subtaxa/metrics";
 import { projectAll } from "@subtaxa/runs";
-import { ConfigProvider, Effect, Layer, Stream } from "effect";
+import { Effect, Stream } from "effect";
 import { expect } from "expect";
-import { join } from "node:path";
-import { drawDataset } from "../scripts/demo/images.ts";
-import { startStack } from "../scripts/stack/mod.ts";
-import { json, post, until } from "./support.ts";
+import { ended, json, startRun, startWithOrganisms } from "./support.ts";
 
 /** The chain of one epoch of a clustering method, after which the next epoch follows. */
 const chain = [
@@ -33,26 +22,12 @@ const epochs = 4;
 
 const scenario = (folder: string) =>
   Effect.gen(function* () {
-    const images = join(folder, "organisms");
-    yield* drawDataset(images, { seed: 3, imagesPerClass: 40, side: 32 });
-    const stack = yield* startStack({
-      dataFolder: join(folder, "data"),
-      port: 0,
-      env: { SUBTAXA_DATA_ROOTS: folder, SUBTAXA_ACK_WAIT: "3 seconds" },
+    const { stack, url, dataset, bus } = yield* startWithOrganisms(folder, {
+      imagesPerClass: 40,
+      env: { SUBTAXA_ACK_WAIT: "3 seconds" },
     });
-    yield* stack.ready;
-    const url = `${stack.url}/v1`;
-
-    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
-    const dataset = yield* until(
-      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
-      ({ state }) => state !== "importing",
-    );
-    expect(dataset.state).toBe("ready");
     const total = dataset.classes.reduce((sum, { images }) => sum + images, 0);
 
-    const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
-    const bus = Bus.layer.pipe(Layer.provideMerge(Connection.layer("test").pipe(Layer.provide(env))));
     return yield* Effect.gen(function* () {
       const bus = yield* Bus;
       const request = {
@@ -64,7 +39,7 @@ const scenario = (folder: string) =>
         minClusterSize: 4,
         seed: 1,
       };
-      const { id } = (yield* Effect.promise(() => post(`${url}/runs`, request))) as { id: string };
+      const id = yield* startRun(url, request);
 
       // in the middle of the second epoch, the trainer is killed as a power cut would
       const trainer = () => stack.processes().find(({ service }) => service === "trainer")!;
@@ -76,10 +51,7 @@ const scenario = (folder: string) =>
       );
       Deno.kill(victim, "SIGKILL");
 
-      const run = yield* until(
-        async () => RunView.parse(await json(`${url}/runs/${id}`)),
-        ({ state }) => state !== "queued" && state !== "running",
-      );
+      const run = yield* ended(url, id);
       expect(run).toMatchObject({ state: "completed", epoch: epochs });
       expect(trainer().pid).not.toBe(victim);
 

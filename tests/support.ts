@@ -1,6 +1,11 @@
-/** Talking to a gateway, for the tests that cross services. */
-import { Problem } from "@subtaxa/contracts";
-import { Effect, Schedule } from "effect";
+/** The application as the tests that cross services start it and talk to it. */
+import { Bus, Connection } from "@subtaxa/bus";
+import { DatasetView, Problem, RunView } from "@subtaxa/contracts";
+import { ConfigProvider, Effect, Layer, Schedule } from "effect";
+import { expect } from "expect";
+import { join } from "node:path";
+import { drawDataset } from "../scripts/demo/images.ts";
+import { startStack } from "../scripts/stack/mod.ts";
 
 /** The JSON of an answer; a problem is thrown with its detail. */
 export const json = async (url: string, init?: RequestInit): Promise<unknown> => {
@@ -16,3 +21,47 @@ export const post = (url: string, body: unknown): Promise<unknown> =>
 /** Asks again until the answer is as wanted; the test runner's own limit ends a vain wait. */
 export const until = <A>(ask: () => Promise<A>, wanted: (answer: A) => boolean): Effect.Effect<A> =>
   Effect.promise(ask).pipe(Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: wanted }));
+
+/**
+ * All services, until the scope ends, and the data set `organisms`, drawn for them (32 pixels) and imported. `bus`: a
+ * client of the same NATS.
+ */
+export const startWithOrganisms = (
+  folder: string,
+  { seed = 3, imagesPerClass, env = {} }: {
+    readonly seed?: number;
+    readonly imagesPerClass: number;
+    readonly env?: Readonly<Record<string, string>>;
+  },
+) =>
+  Effect.gen(function* () {
+    const images = join(folder, "organisms");
+    yield* drawDataset(images, { seed, imagesPerClass, side: 32 });
+    const stack = yield* startStack({
+      dataFolder: join(folder, "data"),
+      port: 0,
+      env: { SUBTAXA_DATA_ROOTS: folder, ...env },
+    });
+    yield* stack.ready;
+    const url = `${stack.url}/v1`;
+    yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
+    const dataset = yield* until(
+      async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
+      ({ state }) => state !== "importing",
+    );
+    expect(dataset.state).toBe("ready");
+    const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: stack.natsUrl }));
+    const bus = Bus.layer.pipe(Layer.provideMerge(Connection.layer("test").pipe(Layer.provide(settings))));
+    return { stack, url, dataset, bus };
+  });
+
+/** Starts a run; its id. */
+export const startRun = (url: string, request: Readonly<Record<string, unknown>>): Effect.Effect<string> =>
+  Effect.promise(async () => (await post(`${url}/runs`, request) as { id: string }).id);
+
+/** The run when it has ended. */
+export const ended = (url: string, id: string): Effect.Effect<RunView> =>
+  until(
+    async () => RunView.parse(await json(`${url}/runs/${id}`)),
+    ({ state }) => state !== "queued" && state !== "running",
+  );
