@@ -6,9 +6,10 @@ import {
   decodeLabels,
   encodeFeatures,
   encodeImages,
-  Event,
+  type Event,
   type EventOf,
   type EventType,
+  type Features,
   type Images,
   initialFoldState,
   type Labels,
@@ -18,20 +19,20 @@ import {
   subjectOf,
 } from "@subtaxa/contracts";
 import type { ConsumerInfo } from "@nats-io/jetstream";
-import type { Msg } from "@nats-io/nats-core";
+import { headers } from "@nats-io/nats-core";
 import { Effect, type Scope } from "effect";
-import { broken, type ConformanceError, must, setup } from "./error.ts";
+import { createHash } from "node:crypto";
+import { broken, type ConformanceError, setup } from "./error.ts";
 import { type Fault, faultsOf, type Given } from "./labels.ts";
+import { messageFaults, traceparentOf } from "./messages.ts";
+import { listen, type Seen } from "./wire.ts";
 
 export const STREAM = "SUBTAXA";
 
-/** A message as it went over the wire, whether the stream kept it or dropped it as a repetition. */
-export interface Seen {
-  readonly subject: string;
-  readonly id: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly event: Event | null;
-  readonly data: Uint8Array;
+/** How the candidate is configured, where the examination starts it. */
+export interface Settings {
+  /** Milliseconds. */
+  readonly ackWait: number;
 }
 
 /** A fold that the candidate is to divide. */
@@ -47,44 +48,44 @@ export interface Divided {
   readonly seen: Seen;
 }
 
-const text = new TextDecoder();
+/** A message that the candidate is to act on. */
+export interface Sent {
+  readonly sequence: number;
+  /** Number of messages seen before. */
+  readonly start: number;
+  readonly runId: string;
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
 
-const eventIn = (data: Uint8Array): Event | null => {
-  try {
-    return Event.parse(JSON.parse(text.decode(data)));
-  } catch {
-    return null;
-  }
-};
+const traceOf = (runId: string) => createHash("sha256").update(runId).digest("hex").slice(0, 32);
 
-const seenOf = ({ subject, headers, data }: Msg): Seen => ({
-  subject,
-  id: headers?.get("Nats-Msg-Id") ?? "",
-  headers: Object.fromEntries(headers?.keys().map((name) => [name.toLowerCase(), headers.get(name)]) ?? []),
-  event: eventIn(data),
-  data,
-});
+/** How long an answer may stay away after its message was settled. */
+const LATENESS = 1_500;
 
 /** Everything around a clusterer, as it looks from the clusterer's side. */
-export const makeBench = (name: string, patience: number) =>
+export const makeBench = (name: string, patience: number, settings: Settings | null) =>
   Effect.gen(function* () {
     const { nc, js, jsm } = yield* Connection;
     const bus = yield* Bus;
     const blobs = yield* Blobs;
-    const seen: Seen[] = [];
-    const progress: unknown[] = [];
+    const wire = yield* listen(nc, STREAM);
+    const { seen, settlements } = wire;
     const faults: Fault[] = [];
+    /** What is wrong with messages, and with how they are settled. */
+    const complaints = { messages: [] as string[], deadLetters: [] as string[], settling: [] as string[] };
     const tables = { count: 0 };
-    const record = (subject: string, callback: (message: Msg) => void) =>
-      Effect.acquireRelease(
-        Effect.sync(() => nc.subscribe(subject, { callback: (_error, message) => callback(message) })),
-        (subscription) => Effect.sync(() => subscription.unsubscribe()),
-      );
-    yield* record("subtaxa.>", (message) => seen.push(seenOf(message)));
-    yield* record("dead.>", (message) => seen.push(seenOf(message)));
-    yield* record("progress.run.*", ({ data }) => progress.push(JSON.parse(text.decode(data))));
+    const featuresOf = new Map<string, Features>();
+    /** The clusterer's durable consumer. */
+    const consumerInfo = async (): Promise<ConsumerInfo | undefined> => {
+      for await (const info of jsm.consumers.list(STREAM)) {
+        const { filter_subject, filter_subjects = [] } = info.config;
+        const filters = filter_subject === undefined ? filter_subjects : [filter_subject];
+        if (filters.some((filter) => filter.startsWith(`subtaxa.features.extracted.${name}.`))) return info;
+      }
+    };
 
-    /** What `ask` gives once it is not undefined. */
+    /** What `ask` gives once it is not undefined; the sentence says what is wrong if it never does. */
     const until = <A>(
       what: string,
       ask: () => A | undefined | Promise<A | undefined>,
@@ -95,43 +96,98 @@ export const makeBench = (name: string, patience: number) =>
         for (;;) {
           const answer = yield* Effect.promise(async () => await ask());
           if (answer !== undefined) return answer;
-          if (performance.now() > deadline) return yield* broken(`${what}: not within ${seconds} s`);
+          if (performance.now() > deadline) return yield* broken(`${what} within ${seconds} s`);
           yield* Effect.sleep("20 millis");
         }
       });
 
-    /** The clusterer's durable consumer. */
-    const consumerInfo = async (): Promise<ConsumerInfo | undefined> => {
-      for await (const info of jsm.consumers.list(STREAM)) {
-        const { filter_subject, filter_subjects = [] } = info.config;
-        const filters = filter_subject === undefined ? filter_subjects : [filter_subject];
-        if (filters.some((filter) => filter.startsWith(`subtaxa.features.extracted.${name}.`))) return info;
-      }
-    };
     /** All that was sent to the clusterer has been settled. */
     const idle = (seconds = patience) =>
       until("the messages on its route are not all acknowledged", async () => {
         const info = await consumerInfo();
         return info && info.num_pending === 0 && info.num_ack_pending === 0 ? info : undefined;
-      }, seconds).pipe(Effect.tap(Effect.sleep("300 millis")));
+      }, seconds).pipe(Effect.tap(Effect.sleep("200 millis")));
 
-    /** The next message of a run with this type after the first `after` messages. */
-    const next = <T extends EventType>(runId: string, type: T, after = 0, seconds = patience) =>
-      until(`${type} of run ${runId}`, () => {
-        const mine = seen.slice(after).filter(({ subject }) => subject.split(".")[4] === runId);
-        const found = mine.find(({ subject }) => subject.startsWith(`subtaxa.${type}.`));
-        if (found) return found;
-        const failed = mine.find(({ event }) => event?.type === "run.failed")?.event;
-        return failed?.type === "run.failed" ? failed.error.message : undefined;
-      }, seconds).pipe(
-        Effect.flatMap((found) =>
-          typeof found === "string"
-            ? Effect.fail(broken(`the run failed instead of ${type}: ${found}`))
-            : found.event?.type === type
-            ? Effect.succeed({ seen: found, event: found.event as EventOf<T> })
-            : Effect.fail(broken(`what it publishes as ${type} doesn't fit the schema`))
-        ),
+    /** The candidate is at work on the message. */
+    const taken = ({ sequence, runId }: Sent) => {
+      const from = performance.now();
+      return until("it doesn't take the message", async () => {
+        if (wire.lookUps.has(runId) || settlements.some((one) => one.sequence === sequence)) return true;
+        if (performance.now() - from < 300) return undefined; // it may be on its way
+        const info = await consumerInfo();
+        return info && info.num_ack_pending > 0 && info.delivered.stream_seq >= sequence ? true : undefined;
+      });
+    };
+
+    /** Publishes a body on a subject, as a fact of a service that traces. */
+    const send = (
+      subject: string,
+      data: Uint8Array,
+      id?: string,
+      more: Readonly<Record<string, string>> = {},
+    ): Effect.Effect<Sent, ConformanceError> =>
+      Effect.tryPromise({
+        try: async () => {
+          const runId = subject.split(".")[4]!;
+          const start = seen.length;
+          const h = headers();
+          h.set("traceparent", traceparentOf(traceOf(runId)));
+          for (const [key, value] of Object.entries(more)) h.set(key, value);
+          const { seq } = await js.publish(subject, data, { headers: h, ...(id ? { msgID: id } : {}) });
+          return { sequence: seq, start, runId, subject, data };
+        },
+        catch: (cause) => setup(`a message can't be published: ${cause}`),
+      });
+    const publish = (event: Event) =>
+      send(subjectOf(event), new TextEncoder().encode(JSON.stringify(event)), messageId(event), {
+        "ce-source": "/subtaxa/conformance",
+      });
+    /** Those that the candidate published for a run, after so many messages. */
+    const publishedFor = (runId: string, start: number) =>
+      seen.slice(start).filter(({ subject, headers }) =>
+        subject.startsWith("subtaxa.") && subject.split(".")[4] === runId &&
+        headers["ce-source"] !== "/subtaxa/conformance"
       );
+
+    /** The candidate's answer of this type to a message; its subject and headers are noted down. */
+    const answerTo = <T extends EventType>({ sequence, start, runId }: Sent, type: T) =>
+      Effect.gen(function* () {
+        let settledAt: number | null = null;
+        const found = yield* until(`it doesn't answer ${type}`, () => {
+          const mine = publishedFor(runId, start);
+          const answer = mine.find(({ subject }) => subject.startsWith(`subtaxa.${type}.`));
+          if (answer) return answer;
+          const failed = mine.find(({ event }) => event?.type === "run.failed")?.event;
+          if (failed?.type === "run.failed") {
+            return `the run failed instead of ${type}: ${failed.error.message}`;
+          }
+          const settlement = wire.settled(sequence, "ack") ?? wire.settled(sequence, "term");
+          if (!settlement) return undefined;
+          settledAt ??= performance.now();
+          const word = settlement.kind === "ack" ? "acknowledged" : "terminated";
+          return performance.now() - settledAt > LATENESS
+            ? `it ${word} the message, but never answered it`
+            : undefined;
+        }).pipe(
+          Effect.catch((error) =>
+            Effect.fail(
+              settlements.some((one) => one.sequence === sequence)
+                ? error
+                : broken(`it never takes the message, or never answers it: ${error.message}`),
+            )
+          ),
+        );
+        if (typeof found === "string") return yield* broken(found);
+        complaints.messages.push(...messageFaults(found, traceOf(runId)));
+        if (found.event?.type !== type) {
+          return yield* broken(`what it publishes as ${type} doesn't fit the schema`);
+        }
+        const early = wire.settled(sequence, "ack");
+        if (early && early.place < found.place) {
+          complaints.settling.push(`it acknowledges the message before it publishes ${type}`);
+        }
+        return { seen: found, event: found.event as EventOf<T> };
+      });
 
     let runs = 0;
     const session = crypto.randomUUID().slice(0, 8);
@@ -159,8 +215,6 @@ export const makeBench = (name: string, patience: number) =>
     };
     const put = (bytes: Uint8Array, owner?: string): Effect.Effect<BlobRef, ConformanceError> =>
       blobs.put(bytes, owner).pipe(Effect.mapError(({ message }) => setup(message)));
-    const publish = (event: Event) =>
-      bus.publish(event).pipe(Effect.mapError(({ message }) => setup(message)));
     /** Limits per class, in the order of the classes. */
     const allowing = (state: readonly ClassState[], limits: readonly number[]): ClassState[] =>
       state.map((one, index) => ({ ...one, allowedClusters: limits[index]! }));
@@ -176,18 +230,22 @@ export const makeBench = (name: string, patience: number) =>
         const state = after?.event.state ?? head.state;
         const positions = [...images.image.keys()].filter((position) => limits[images.class[position]!]! > 1);
         const rows = positions.map((position) => embed(images.class[position]!, position));
-        const features = encodeFeatures({
+        const table: Features = {
           image: Uint32Array.from(positions, (position) => images.image[position]!),
           values: Float32Array.from(rows.flat()),
           dimension: rows[0]?.length ?? 32,
-        });
+        };
+        // a step's own, as the extractor does it: the one before may still be being deleted
+        const epoch = after ? after.event.epoch + 1 : head.epoch;
+        const features = yield* put(encodeFeatures(table), `${head.runId}.${head.fold}.${epoch}`);
+        featuresOf.set(features.key, table);
         return {
           ...head,
           type: "features.extracted",
           at: new Date().toISOString(),
-          epoch: after ? after.event.epoch + 1 : head.epoch,
+          epoch,
           state: { ...state, classes: allowing(state.classes, limits) },
-          features: yield* put(features, head.runId),
+          features,
           images: yield* put(encodeImages(images)),
         };
       });
@@ -196,13 +254,12 @@ export const makeBench = (name: string, patience: number) =>
     const dividedAfter = (
       fold: Fold,
       cause: EventOf<"features.extracted">,
-      start: number,
+      sent: Sent,
       previous?: Labels,
     ) =>
       Effect.gen(function* () {
-        const { event, seen: message } = yield* next(cause.runId, "dataset.relabelled", start);
-        yield* wellSent(message);
-        const { labels: ref, classes } = event.state;
+        const { event, seen: message } = yield* answerTo(sent, "dataset.relabelled");
+        const { labels: ref } = event.state;
         if (!ref) return yield* broken("dataset.relabelled names no labels");
         const bytes = yield* blobs.get(ref).pipe(Effect.mapError(({ message }) => broken(message)));
         const labels = yield* Effect.try({
@@ -213,9 +270,11 @@ export const makeBench = (name: string, patience: number) =>
           classes: cause.state.classes,
           images: fold.images,
           previous: previous ?? null,
+          features: featuresOf.get(cause.features.key)!,
+          normalisation: cause.spec.normalisation,
         };
         tables.count++;
-        faults.push(...faultsOf(given, labels, classes));
+        faults.push(...faultsOf(given, { event, labels, bytes, ref }));
         return { event, labels, seen: message } satisfies Divided;
       });
     /** Asks and waits for the answer. */
@@ -227,36 +286,33 @@ export const makeBench = (name: string, patience: number) =>
     ) =>
       Effect.gen(function* () {
         const cause = yield* extracted(fold, limits, embed, after);
-        const start = seen.length;
-        yield* publish(cause);
-        return yield* dividedAfter(fold, cause, start, after?.labels);
+        return yield* dividedAfter(fold, cause, yield* publish(cause), after?.labels);
       });
 
+    /** Publishes, when it is called for the first time, what another instance might have answered. */
+    const answerOfAnother = (cause: EventOf<"features.extracted">): () => void => {
+      const { features: _, images, ...head } = cause;
+      const event: Event = {
+        ...{ ...head, type: "dataset.relabelled", changes: [], agreement: 1 },
+        state: { ...cause.state, labels: images }, // nobody reads it
+      };
+      const h = headers();
+      h.set("Nats-Msg-Id", messageId(event));
+      h.set("ce-source", "/subtaxa/conformance");
+      let done = false;
+      return () => {
+        if (!done) nc.publish(subjectOf(event), JSON.stringify(event), { headers: h });
+        done = true;
+      };
+    };
+
     return {
-      ...{ name, patience, nc, js, jsm, bus, blobs, seen, progress, faults, tables },
-      ...{ until, consumerInfo, idle, next, fold, put, publish, extracted, divide, dividedAfter },
+      ...{ name, patience, settings, nc, js, jsm, bus, blobs, wire, seen, faults, complaints, tables },
+      ...{ until, consumerInfo, idle, taken, fold, put, send, publish, publishedFor },
+      ...{ answerTo, answerOfAnother, extracted, divide, dividedAfter },
+      /** How long dividing 4,000 embeddings takes. */
+      measured: { seconds: 1 },
     };
   });
 export type Bench = Effect.Success<ReturnType<typeof makeBench>>;
 export type BenchServices = Bus | Blobs | Connection | Scope.Scope;
-
-/** Subject, message id and headers are those of the event. */
-export const wellSent = ({ event, subject, id, headers }: Seen): Effect.Effect<void, ConformanceError> =>
-  Effect.gen(function* () {
-    if (!event) return yield* broken(`the message on ${subject} doesn't fit its schema`);
-    yield* must(
-      subject === subjectOf(event),
-      `${event.type} is on ${subject} instead of ${subjectOf(event)}`,
-    );
-    yield* must(
-      id === messageId(event),
-      `the message id of ${event.type} is '${id}' instead of '${messageId(event)}'`,
-    );
-    const wanted = { "ce-specversion": "1.0", "ce-id": id, "ce-type": `subtaxa.${event.type}.v${event.v}` };
-    for (const [header, value] of Object.entries(wanted)) {
-      yield* must(
-        headers[header] === value,
-        `the header ${header} is '${headers[header]}' instead of '${value}'`,
-      );
-    }
-  });

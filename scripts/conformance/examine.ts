@@ -1,12 +1,15 @@
 import { Blobs, Bus, type BusError, Connection, startNatsServer } from "@subtaxa/bus";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
-import { ConfigProvider, Duration, Effect, Layer, Schedule, Scope } from "effect";
+import { ConfigProvider, Effect, Layer, Scope } from "effect";
 import { join } from "node:path";
 import { type Bench, makeBench, STREAM } from "./bench.ts";
-import { announcementOf, behaviour, type Check } from "./checks.ts";
+import { type Candidate, makeAwaiting, makeCandidate } from "./candidate.ts";
+import { announcementsOf, type Check } from "./check.ts";
+import { behaviour } from "./checks.ts";
 import { type ConformanceError, setup } from "./error.ts";
-import { startCommand, type Started } from "./process.ts";
-import { restarts, trouble } from "./trouble.ts";
+import { notes } from "./notes.ts";
+import { restarts } from "./restarts.ts";
+import { trouble } from "./trouble.ts";
 
 export interface Examination {
   /** The clusterer's route. */
@@ -25,7 +28,11 @@ export interface Verdict {
   readonly check: string;
   readonly passed: boolean;
   readonly remark: string;
+  /** The earlier check that failed for the same reason; null for the first. */
+  readonly follows: string | null;
 }
+
+const ACK_WAIT = 3_000;
 
 /** Other services would act on the facts of the examination. */
 const mustBeAlone = (bench: Bench) =>
@@ -47,11 +54,16 @@ const mustBeAlone = (bench: Bench) =>
     );
   });
 
-const verdictOf = ({ name, run }: Check, bench: Bench) =>
+const verdictOf = ({ name, run }: Check, bench: Bench, before: readonly Verdict[]) =>
   Effect.scoped(run(bench)).pipe(
     Effect.match({
-      onSuccess: (remark): Verdict => ({ check: name, passed: true, remark: remark ?? "" }),
-      onFailure: ({ message }): Verdict => ({ check: name, passed: false, remark: message }),
+      onSuccess: (remark): Verdict => ({ check: name, passed: true, remark: remark ?? "", follows: null }),
+      onFailure: ({ message }): Verdict => {
+        const first = before.find(({ passed, remark, follows }) =>
+          !passed && follows === null && remark === message
+        );
+        return { check: name, passed: false, remark: message, follows: first?.check ?? null };
+      },
     }),
   );
 
@@ -69,17 +81,25 @@ export const examine = (
       if (log) onNote(`the end of what the candidate wrote:\n${log.slice(-3_000)}`);
     });
     let server = url;
+    let restartServer: Candidate["restartServer"] = null;
     if (server === null) {
       const platform = currentPlatform();
       if (!platform) return yield* setup("there is no nats-server for this platform: give --url");
-      const binary = natsServerPath(subtaxaHome(), platform);
-      server = (yield* startNatsServer({ binary, folder: join(folder, "nats") })).url;
+      const scope = yield* Scope.Scope;
+      const options = { binary: natsServerPath(subtaxaHome(), platform), folder: join(folder, "nats") };
+      const own = yield* startNatsServer(options);
+      server = own.url;
+      restartServer = own.kill.pipe(
+        Effect.andThen(Scope.provide(startNatsServer({ ...options, port: own.port }), scope)),
+        Effect.mapError(({ message }) => setup(message)),
+        Effect.asVoid,
+      );
     }
     const env = {
       NATS_URL: server,
       SUBTAXA_DATA: join(folder, "candidate"),
       SUBTAXA_PROBE_PORT: "0",
-      SUBTAXA_ACK_WAIT: "3 seconds",
+      SUBTAXA_ACK_WAIT: `${ACK_WAIT / 1000} seconds`,
       SUBTAXA_LOG_LEVEL: "Warn",
     };
     const config = ConfigProvider.layer(
@@ -90,34 +110,27 @@ export const examine = (
       Layer.provide(config),
     );
     return yield* Effect.gen(function* () {
-      const bench = yield* makeBench(name, patience);
+      const bench = yield* makeBench(name, patience, start === null ? null : { ackWait: ACK_WAIT });
       yield* mustBeAlone(bench);
-      const scope = yield* Scope.Scope;
       const log = join(folder, "candidate.log");
-      let started: Started | null = null;
-      const here = Effect.suspend(() => {
-        if (started && !started.isRunning()) return Effect.fail(setup("the candidate has ended"));
-        return announcementOf(bench);
-      });
-      const ready = Effect.gen(function* () {
-        if (start !== null) started = yield* Scope.provide(startCommand(start, env, log), scope);
-        else onNote(`waiting for '${name}' at NATS_URL=${server}`);
-        // one that doesn't announce itself gets its verdict for that, and is examined all the same
-        yield* here.pipe(
-          Effect.retry({
-            schedule: Schedule.spaced("300 millis").pipe(
-              Schedule.upTo({ duration: Duration.seconds(patience) }),
-            ),
-            while: ({ reason }) => reason._tag === "Broken",
-          }),
-          Effect.catchIf(({ reason }) => reason._tag === "Broken", () => Effect.void),
-        );
-      });
-      yield* ready;
-      const checks = [...behaviour, ...trouble, ...(start === null ? [] : restarts(() => started!, ready))];
+      const strangers = url === null ? [] : (yield* announcementsOf(bench)).others;
+      const awaiting = makeAwaiting(bench, strangers);
+      let candidate: Candidate | null = null;
+      if (start === null) {
+        onNote(`waiting for '${name}' at NATS_URL=${server}`);
+        yield* awaiting(() => true);
+      } else {
+        const reconnected = restartServer && Effect.andThen(
+          restartServer,
+          bench.until("the server doesn't answer", () => bench.nc.rtt().then(() => true, () => undefined)),
+        ).pipe(Effect.asVoid);
+        candidate = yield* makeCandidate({ command: start, env, log, awaiting, restartServer: reconnected });
+        yield* candidate.start();
+      }
+      const checks = [...behaviour, ...trouble, ...(candidate ? restarts(candidate) : []), ...notes];
       const verdicts: Verdict[] = [];
       for (const check of checks) {
-        const verdict = yield* verdictOf(check, bench);
+        const verdict = yield* verdictOf(check, bench, verdicts);
         verdicts.push(verdict);
         onVerdict(verdict);
       }

@@ -1,4 +1,14 @@
-import type { ClassState, Images, Labels } from "@subtaxa/contracts";
+import {
+  type BlobRef,
+  type ClassState,
+  encodeLabels,
+  type EventOf,
+  type Features,
+  type Images,
+  type Labels,
+} from "@subtaxa/contracts";
+import { tableFromIPC } from "apache-arrow";
+import { distanceFaults, pairingFaults, summaryFaults } from "./answers.ts";
 
 /** What a labels table came from. */
 export interface Given {
@@ -6,10 +16,21 @@ export interface Given {
   readonly classes: readonly ClassState[];
   readonly images: Images;
   readonly previous: Labels | null;
+  readonly features: Features;
+  readonly normalisation: "l2" | "none";
+}
+
+/** What came of it. */
+export interface Answer {
+  readonly event: EventOf<"dataset.relabelled">;
+  readonly labels: Labels;
+  /** The table as it was fetched. */
+  readonly bytes: Uint8Array;
+  readonly ref: BlobRef;
 }
 
 /** What the rules are about; each is a check of its own. */
-export type Rule = "images" | "limits" | "subclasses" | "ids" | "state";
+export type Rule = "images" | "limits" | "subclasses" | "ids" | "state" | "layout" | "distance" | "summary";
 
 export interface Fault {
   readonly rule: Rule;
@@ -35,9 +56,31 @@ const imageFaults = ({ images }: Given, labels: Labels): string[] => {
   if (missing.length > 0) {
     faults.push(`${missing.length} training images have no label, such as ${missing[0]}`);
   }
-  labels.distance.forEach((distance, row) => {
-    if (!Number.isFinite(distance) || distance < 0) faults.push(`the distance of row ${row} is ${distance}`);
-  });
+  return faults;
+};
+
+const columnsOf = (bytes: Uint8Array) =>
+  tableFromIPC(bytes).schema.fields.map(({ name, type, nullable }) =>
+    `${name}: ${type}${nullable ? ", nullable" : ""}`
+  );
+
+const nothing = { image: new Uint32Array(), class: new Uint16Array(), cluster: new Uint16Array() };
+const layout = columnsOf(
+  encodeLabels({ ...nothing, distance: new Float32Array(), subclasses: [], highestIds: [] }),
+);
+
+const layoutFaults = ({ bytes, ref }: Answer): string[] => {
+  const faults: string[] = [];
+  const columns = columnsOf(bytes);
+  if (columns.join("; ") !== layout.join("; ")) {
+    faults.push(`the columns are (${columns.join("; ")}) instead of (${layout.join("; ")})`);
+  }
+  if (ref.key !== `sha256-${ref.sha256}`) {
+    faults.push(`the table's key is ${ref.key} instead of sha256-${ref.sha256}`);
+  }
+  if (ref.bytes !== bytes.length) {
+    faults.push(`the reference says ${ref.bytes} bytes, the table has ${bytes.length}`);
+  }
   return faults;
 };
 
@@ -67,7 +110,7 @@ const idFaults = ({ classes, previous }: Given, labels: Labels): string[] =>
   labels.highestIds.length !== classes.length
     ? [`there are ${labels.highestIds.length} highest ids for ${classes.length} classes`]
     : labels.subclasses.flatMap(({ class: index, id, from }) => {
-      const name = `sub-class ${id} of class ${classes[index]?.name}`;
+      const name = `sub-class ${id} of class ${classes[index]?.name ?? index}`;
       const before = previous
         ? previous.subclasses.filter((one) => one.class === index).map((one) => one.id)
         : [0];
@@ -85,7 +128,9 @@ const stateFaults = ({ classes }: Given, labels: Labels, state: readonly ClassSt
   classes.flatMap((before, index) => {
     const after = state[index];
     const clusters = Math.max(1, labels.subclasses.filter((one) => one.class === index).length);
-    if (after?.name !== before.name) return [`class ${before.name} is ${after?.name} in the new state`];
+    if (after?.name !== before.name) {
+      return [`class ${before.name} is ${after ? `called ${after.name}` : "missing"} in the new state`];
+    }
     const faults: string[] = [];
     if (after.clusters !== clusters) {
       faults.push(`class ${before.name} has ${clusters} sub-classes, its state says ${after.clusters}`);
@@ -96,14 +141,18 @@ const stateFaults = ({ classes }: Given, labels: Labels, state: readonly ClassSt
     return faults;
   });
 
-/** Everything in which a labels table, and the state that came with it, breaks a rule. */
-export const faultsOf = (given: Given, labels: Labels, state: readonly ClassState[]): Fault[] => {
+/** Everything in which a labels table, and the event that names it, breaks a rule. */
+export const faultsOf = (given: Given, answer: Answer): Fault[] => {
+  const { labels, event } = answer;
   const under = (rule: Rule, messages: readonly string[]) => messages.map((message) => ({ rule, message }));
   return [
     ...under("images", imageFaults(given, labels)),
     ...under("limits", limitFaults(given, labels)),
     ...under("subclasses", subclassFaults(given, labels)),
-    ...under("ids", idFaults(given, labels)),
-    ...under("state", stateFaults(given, labels, state)),
+    ...under("ids", [...idFaults(given, labels), ...pairingFaults(given, labels)]),
+    ...under("state", stateFaults(given, labels, event.state.classes)),
+    ...under("layout", layoutFaults(answer)),
+    ...under("distance", distanceFaults(given, labels)),
+    ...under("summary", summaryFaults(given, labels, event)),
   ];
 };

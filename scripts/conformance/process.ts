@@ -9,7 +9,18 @@ export interface Started {
   readonly ended: Effect.Effect<{ readonly code: number; readonly signal: string | null }>;
 }
 
-/** Starts a command line; its process is killed, by its id, when the scope closes. Its output goes to the file. */
+const signalGroup = (pid: number, signal: "SIGTERM" | "SIGKILL") => {
+  try {
+    Deno.kill(-pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // all of it has ended already
+  }
+};
+
+/**
+ * Starts a command line in a process group of its own, all of which is killed when the scope closes: the command may be a
+ * script that starts the clusterer itself. Its output goes to the file.
+ */
 export const startCommand = (
   command: string,
   env: Readonly<Record<string, string>>,
@@ -18,22 +29,19 @@ export const startCommand = (
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.try({
-        // exec: the process is the command itself, not a shell around it
+        // exec: the group's first process is the command itself, not a shell around it
         try: () =>
           new Deno.Command("sh", {
             args: ["-c", `exec ${command} >>"$SUBTAXA_CONFORMANCE_LOG" 2>&1`],
             env: { ...env, SUBTAXA_CONFORMANCE_LOG: log },
             stdin: "null",
+            detached: true,
           }).spawn(),
         catch: (cause) => setup(`the candidate can't be started: ${cause}`),
       }),
       (child) =>
         Effect.promise(async () => {
-          try {
-            child.kill("SIGKILL");
-          } catch {
-            return; // it has ended already
-          }
+          signalGroup(child.pid, "SIGKILL");
           await child.status;
         }),
     );
@@ -45,9 +53,7 @@ export const startCommand = (
     return {
       pid: child.pid,
       isRunning: () => running,
-      signal: (signal) => {
-        if (running) child.kill(signal);
-      },
+      signal: (signal) => signalGroup(child.pid, signal),
       ended: Effect.promise(() => status),
     };
   });

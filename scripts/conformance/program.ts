@@ -40,8 +40,10 @@ const seconds = (text: string): number => {
 
 const Options = z.object({ url: z.string().optional(), start: z.string().optional(), patience: z.number() });
 
-const line = ({ check, passed, remark }: Verdict) =>
-  `${passed ? "pass" : "FAIL"}  ${check}${remark ? `\n        ${remark}` : ""}`;
+const line = ({ check, passed, remark, follows }: Verdict) => {
+  const told = follows === null ? remark : `as in '${follows.split(":")[0]}'`;
+  return `${passed ? "pass" : "FAIL"}  ${check}${told ? `\n        ${told}` : ""}`;
+};
 
 /** Examines the clusterer that the arguments name; the exit code: 0 when it keeps to the contract. */
 export const main = async (args: readonly string[]): Promise<number> => {
@@ -72,10 +74,13 @@ export const main = async (args: readonly string[]): Promise<number> => {
           onNote: (note) => console.error(note),
         });
         const failed = verdicts.filter(({ passed }) => !passed).length;
+        const following = verdicts.filter(({ follows }) => follows !== null).length;
         console.log(
           failed === 0
             ? `${name} keeps to the contract: ${verdicts.length} checks passed`
-            : `${name} breaks the contract: ${failed} of ${verdicts.length} checks failed`,
+            : `${name} breaks the contract: ${failed} of ${verdicts.length} checks failed${
+              following > 0 ? `, ${following} of them for the same reason as an earlier one` : ""
+            }`,
         );
         return failed === 0 ? 0 : 1;
       });

@@ -1,15 +1,15 @@
 import { CONTRACT_VERSION, type EventOf, subjectOf } from "@subtaxa/contracts";
-import { Effect } from "effect";
-import { type Bench, wellSent } from "./bench.ts";
-import { announcementOf, type Check, parametersOf } from "./checks.ts";
+import { Effect, Option } from "effect";
+import type { Bench } from "./bench.ts";
+import { announcementOf, type Check, parametersOf } from "./check.ts";
 import { type Embed, planted } from "./data.ts";
-import { broken, type ConformanceError, must } from "./error.ts";
-import type { Started } from "./process.ts";
+import { broken, must } from "./error.ts";
+import { deadLetterFaults } from "./messages.ts";
 
 /** 4,000 embeddings of 256 dimensions, as a run of ordinary size has them. */
-const large = (bench: Bench) => bench.fold({ a: 1_000, b: 1_000, c: 1_000, d: 1_000 });
-const limits = [5, 5, 5, 5];
-const groups: Embed = (() => {
+export const large = (bench: Bench) => bench.fold({ a: 1_000, b: 1_000, c: 1_000, d: 1_000 });
+export const limits = [5, 5, 5, 5];
+export const groups: Embed = (() => {
   const embed = planted((position) => position % 4, 256);
   const rows = new Map<string, readonly number[]>();
   return (ofClass, position) => {
@@ -19,7 +19,7 @@ const groups: Embed = (() => {
   };
 })();
 
-const small = (bench: Bench) =>
+export const small = (bench: Bench) =>
   bench.divide(bench.fold({ views: 60, other: 20 }), [3, 1], planted((position) => position % 3)).pipe(
     Effect.mapError(({ message }) => broken(`the next message is not served: ${message}`)),
   );
@@ -31,9 +31,9 @@ const speed: Check = {
       const fold = large(bench);
       const cause = yield* bench.extracted(fold, limits, groups);
       const started = performance.now();
-      yield* bench.publish(cause);
-      const { event } = yield* bench.dividedAfter(fold, cause, 0);
+      const { event } = yield* bench.dividedAfter(fold, cause, yield* bench.publish(cause));
       const seconds = (performance.now() - started) / 1000;
+      bench.measured.seconds = seconds;
       const found = event.state.classes.map(({ clusters }) => clusters).join(", ");
       return `${seconds.toFixed(2)} s; ${found} sub-classes`;
     }),
@@ -51,39 +51,75 @@ const ending: Check = {
   run: (bench) =>
     Effect.gen(function* () {
       const { seen } = bench;
-      const published = (runId: string, after: number) =>
-        seen.slice(after).find(({ subject, event }) =>
-          subject.split(".")[4] === runId && event?.type !== "features.extracted"
-        );
       const before = bench.fold({ views: 60, other: 20 });
       const cause = yield* bench.extracted(before, [3, 1], planted((position) => position % 3));
       yield* bench.publish(cancelled(before));
-      yield* Effect.sleep("100 millis");
-      let start = seen.length;
-      yield* bench.publish(cause);
+      const sent = yield* bench.publish(cause);
       yield* bench.idle();
-      const late = published(before.head.runId, start);
+      const late = bench.publishedFor(sent.runId, sent.start)[0];
       if (late) return yield* broken(`${late.subject} is published for a run that had ended before`);
 
       const during = large(bench);
-      yield* bench.publish(yield* bench.extracted(during, limits, groups));
-      yield* bench.until("it never takes the message", async () => {
-        const info = await bench.consumerInfo();
-        return info && info.num_pending === 0 ? true : undefined;
-      });
+      const work = yield* bench.publish(yield* bench.extracted(during, limits, groups));
+      yield* bench.taken(work);
       yield* Effect.sleep("100 millis");
       yield* bench.publish(cancelled(during));
       const end = () =>
-        seen.findIndex(({ event }) => event?.type === "run.cancelled" && event.runId === during.head.runId);
-      yield* bench.until("the run's end", () => end() >= 0 ? true : undefined);
-      start = end() + 1;
+        seen.findIndex(({ event }) => event?.type === "run.cancelled" && event.runId === work.runId);
+      yield* bench.until("the run's end doesn't come", () => end() >= 0 ? true : undefined);
+      const start = end() + 1;
       yield* bench.idle();
-      const later = published(during.head.runId, start);
+      const later = bench.publishedFor(work.runId, start)[0];
       if (later) return yield* broken(`${later.subject} is published after the run's end`);
-      const early = seen.some(({ event }) =>
-        event?.type === "dataset.relabelled" && event.runId === during.head.runId
-      );
-      return early ? "it had finished before the end came" : "";
+      return bench.publishedFor(work.runId, work.start).length > 0
+        ? "it had finished before the end came"
+        : "";
+    }),
+};
+
+/** As if it had stalled beyond the ack wait, and another instance had been given the message. */
+const overtaken: Check = {
+  name: "overtaken: neither answers nor fails what another instance has answered while it worked",
+  run: (bench) =>
+    Effect.gen(function* () {
+      const remarks: string[] = [];
+      for (const what of ["healthy", "an embedding is missing"] as const) {
+        const fold = large(bench);
+        const cause = yield* bench.extracted(fold, limits, groups);
+        const lacking = what === "healthy" ? cause : {
+          ...cause,
+          features: (yield* bench.extracted(
+            {
+              ...fold,
+              images: { image: fold.images.image.slice(0, -1), class: fold.images.class.slice(0, -1) },
+            },
+            limits,
+            groups,
+          )).features,
+        };
+        const answer = bench.answerOfAnother(cause);
+        // the two look-ups before it acts are over
+        bench.wire.atLookUp(fold.head.runId, 2, answer);
+        const sent = yield* bench.publish(lacking);
+        yield* bench.taken(sent);
+        yield* Effect.sleep("100 millis");
+        answer(); // once only
+        const other = yield* bench.until("the other's answer doesn't come", () =>
+          bench.seen.slice(sent.start).find(({ subject, headers }) =>
+            subject.startsWith("subtaxa.dataset.relabelled.") && subject.split(".")[4] === sent.runId &&
+            headers["ce-source"] === "/subtaxa/conformance"
+          ));
+        yield* bench.idle();
+        const own = bench.publishedFor(sent.runId, sent.start)[0];
+        if (own && own.place < other.place) {
+          remarks.push(`${what}: it was done before the other`);
+        } else if (own) {
+          return yield* broken(
+            `${what}: ${own.subject} is published, although the message was answered meanwhile`,
+          );
+        }
+      }
+      return remarks.join("; ");
     }),
 };
 
@@ -91,7 +127,7 @@ const malformed: Check = {
   name: "trouble: what can't be read or divided fails its run in words, and the next message is served",
   run: (bench) =>
     Effect.gen(function* () {
-      const { js, seen } = bench;
+      const { seen, complaints, wire } = bench;
       const embed = planted((position) => position % 3);
       const good = (sizes = { views: 30, other: 10 }) => bench.extracted(bench.fold(sizes), [3, 1], embed);
       const garbage = yield* bench.put(new TextEncoder().encode("this is no Arrow table"));
@@ -103,47 +139,55 @@ const malformed: Check = {
         "another version": (event) => ({ ...event, v: 2 }),
         "no Arrow": (event) => ({ ...event, features: garbage }),
         "no such blob": (event) => ({ ...event, features: gone }),
+        "another hash": (event) => ({ ...event, features: { ...event.features, sha256: "2".repeat(64) } }),
         "too few embeddings": (event) => ({ ...event, features: fewer.features }),
       };
-      const ways: string[] = [];
+      const consumer = (yield* bench.until("there is no consumer", bench.consumerInfo)).name;
       for (const [what, spoil] of Object.entries(troubles)) {
-        const start = seen.length;
         const event = yield* good();
-        const { runId } = event;
         const spoilt = spoil(event);
         const body = typeof spoilt === "string" ? spoilt : JSON.stringify(spoilt);
-        yield* Effect.promise(() => js.publish(subjectOf(event), body));
-        const mine = () => seen.slice(start).filter(({ subject }) => subject.includes(runId));
-        const failed = () => mine().find(({ subject }) => subject.startsWith("subtaxa.run.failed."));
-        const outcome = yield* bench.until(
-          `${what}: the run neither fails nor is the message redelivered`,
-          async () => {
-            const found = failed();
-            if (found) return found;
-            if (
-              mine().some(({ subject }) => subject.startsWith("subtaxa.dataset.relabelled."))
-            ) return "answered";
-            const info = await bench.consumerInfo();
-            return info && info.num_redelivered > 0 ? null : undefined;
-          },
+        const sent = yield* bench.send(subjectOf(event), new TextEncoder().encode(body));
+        const failed = yield* bench.answerTo(sent, "run.failed").pipe(
+          Effect.raceFirst(
+            bench.until("", () =>
+              bench.publishedFor(sent.runId, sent.start).some(({ subject }) =>
+                  subject.startsWith("subtaxa.dataset.relabelled.")
+                )
+                ? "it answers as if nothing were wrong"
+                : wire.settled(sent.sequence, "nak")
+                ? "it hands the message back, although doing it again can't mend it"
+                : undefined).pipe(Effect.flatMap((sentence) =>
+                  Effect.fail(broken(sentence))
+                )),
+          ),
+          Effect.mapError(({ message }) => broken(`${what}: ${message}`)),
         );
-        if (outcome === "answered") return yield* broken(`${what}: it answers as if nothing were wrong`);
-        if (outcome === null) {
-          ways.push(`${what}: redelivered`);
-          continue;
+        const { tag, message } = failed.event.error;
+        yield* must(tag !== "" && message.length > 10, `${what}: run.failed says nothing about it`);
+        const letter = yield* bench.until("no dead letter", () =>
+          seen.slice(sent.start).find(({ subject }) =>
+            subject.startsWith("dead.")
+          ), 3).pipe(Effect.option);
+        complaints.deadLetters.push(
+          ...Option.match(letter, {
+            onNone: () => ["no dead letter keeps a message that failed its run"],
+            onSome: (letter) =>
+              deadLetterFaults(letter, { ...sent, consumer }),
+          }),
+        );
+        const over = yield* bench.until("", () =>
+          wire.settled(sent.sequence, "term") ?? wire.settled(sent.sequence, "ack"), 2).pipe(Effect.option);
+        if (Option.isNone(over)) {
+          complaints.settling.push("a message that failed its run is not terminated (+TERM)");
+        } else if (over.value.kind === "ack") {
+          complaints.settling.push(
+            "a message that failed its run is acknowledged instead of terminated (+TERM)",
+          );
         }
-        yield* wellSent(outcome);
-        const told = outcome.event;
-        yield* must(
-          told?.type === "run.failed" && told.error.tag !== "" && told.error.message.length > 10,
-          `${what}: run.failed says nothing about it`,
-        );
-        const dead = () => mine().find(({ subject }) => subject.startsWith("dead."));
-        yield* bench.until(`${what}: no dead letter keeps the message`, dead, 5);
-        ways.push(what);
       }
       yield* small(bench);
-      return ways.join(", ");
+      return Object.keys(troubles).join(", ");
     }),
 };
 
@@ -151,7 +195,7 @@ const parameters: Check = {
   name: "parameters: its defaults change nothing; what its schema refuses fails the run",
   run: (bench) =>
     Effect.gen(function* () {
-      const { first } = yield* announcementOf(bench);
+      const first = yield* announcementOf(bench);
       const fits = yield* parametersOf(first);
       const properties = Object.entries(
         (first.parameters.properties ?? {}) as Record<string, { default?: unknown }>,
@@ -172,9 +216,8 @@ const parameters: Check = {
       const told = `${Object.keys(defaults).join(", ") || "none"}`;
       if (fits(wrong)) return `${told}; it takes any other`;
       const refused = of(wrong);
-      const start = bench.seen.length;
-      yield* bench.publish(yield* bench.extracted(refused, [3, 1], embed));
-      const { event } = yield* bench.next(refused.head.runId, "run.failed", start);
+      const sent = yield* bench.publish(yield* bench.extracted(refused, [3, 1], embed));
+      const { event } = yield* bench.answerTo(sent, "run.failed");
       yield* must(
         event.error.message.includes("no such parameter"),
         `the failure doesn't name the parameter: ${event.error.message}`,
@@ -185,46 +228,4 @@ const parameters: Check = {
 };
 
 /** Checks that need no hold on the candidate's process. */
-export const trouble: readonly Check[] = [parameters, speed, ending, malformed];
-
-/** Checks that kill the candidate and start it again. */
-export const restarts = (
-  started: () => Started,
-  start: Effect.Effect<void, ConformanceError>,
-): readonly Check[] => [
-  {
-    name: "crash: killed in the middle of its work and started again, it answers once",
-    run: (bench) =>
-      Effect.gen(function* () {
-        yield* bench.idle();
-        const fold = large(bench);
-        const cause = yield* bench.extracted(fold, limits, groups);
-        const from = bench.seen.length;
-        yield* bench.publish(cause);
-        yield* bench.until("it never takes the message", async () => {
-          const info = await bench.consumerInfo();
-          return info && info.num_ack_pending > 0 ? true : undefined;
-        });
-        started().signal("SIGKILL");
-        yield* started().ended;
-        yield* start;
-        yield* bench.dividedAfter(fold, cause, from);
-        yield* bench.idle();
-        const answers = bench.seen.slice(from).filter(({ subject }) => subject.includes(".relabelled."));
-        yield* must(answers.length === 1, `${answers.length} answers were published`);
-        return "";
-      }),
-  },
-  {
-    name: "stop: SIGTERM ends it within ten seconds",
-    run: (bench) =>
-      Effect.gen(function* () {
-        const from = performance.now();
-        started().signal("SIGTERM");
-        yield* bench.until("it goes on", () => started().isRunning() ? undefined : true, 10);
-        const { code, signal } = yield* started().ended;
-        yield* must(code === 0 || signal === "SIGTERM", `it ended with code ${code}`);
-        return `${((performance.now() - from) / 1000).toFixed(1)} s, code ${code}`;
-      }),
-  },
-];
+export const trouble: readonly Check[] = [parameters, speed, ending, overtaken, malformed];

@@ -31,7 +31,7 @@ const meaning: Readonly<Record<string, string>> = {
   class: "index into spec.classes",
   cluster: "sub-class id within the class",
   distance:
-    "Euclidean distance of the embedding, as it was clustered, to the centre of its sub-class; 0 in a class of one",
+    "Euclidean distance of the embedding, scaled as spec.normalisation says, to the mean of those of its sub-class; 0 in a class of one sub-class",
   embedding: "as many values as the network's embedding has, the same in every row",
   true: "index into spec.classes",
   predicted: "index into spec.classes",

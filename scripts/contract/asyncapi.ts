@@ -7,7 +7,7 @@ import {
   RunProgress,
 } from "@subtaxa/contracts";
 import { z } from "zod";
-import { eventSchemas, messageName } from "./schemas.ts";
+import { eventSchemas, messageName, opened } from "./schemas.ts";
 
 /** The kinds of service, and which events each takes and publishes. */
 const services: Readonly<Record<string, { takes: readonly EventType[]; publishes: readonly EventType[] }>> = {
@@ -62,7 +62,7 @@ const headers = {
 
 const reference = (...path: string[]) => ({ $ref: `#/${path.join("/")}` });
 const schemaOf = (schema: z.ZodType): Record<string, unknown> => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: "draft-7", io: "output" });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { ...opened, target: "draft-7" });
   return rest;
 };
 

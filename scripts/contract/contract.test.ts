@@ -1,5 +1,12 @@
 import { Parser } from "@asyncapi/parser";
-import { ClustererAnnouncement, encodeLabels, Event } from "@subtaxa/contracts";
+import {
+  ClustererAnnouncement,
+  encodeLabels,
+  Event,
+  initialFoldState,
+  RunRequest,
+  specOf,
+} from "@subtaxa/contracts";
 import { Ajv2020 } from "ajv/2020";
 import { expect } from "expect";
 import { join, relative } from "node:path";
@@ -50,6 +57,8 @@ Deno.test("the JSON Schemas take what the code takes, and refuse what it refuses
   expect([fits(failed), Event.safeParse(failed).success]).toEqual([true, true]);
   const wrong = { ...failed, v: 2 };
   expect([fits(wrong), Event.safeParse(wrong).success]).toEqual([false, false]);
+  const more = { ...failed, hint: 1 };
+  expect([fits(more), Event.safeParse(more).success]).toEqual([true, true]);
   const announcement = {
     ...{ v: 1, name: "x", version: "1", instance: "i", description: "d" },
     parameters: z.toJSONSchema(z.strictObject({ depth: z.number().default(1) }), { io: "input" }),
@@ -70,4 +79,28 @@ Deno.test("the JSON Schemas take what the code takes, and refuse what it refuses
   });
   const metadata = /\{"artifact".*?\]\}/.exec(new TextDecoder("latin1").decode(bytes))![0];
   expect(ajv.compile(labels)(JSON.parse(metadata))).toBe(true);
+});
+
+Deno.test("fields that are not known fit the schema, and are handed on in spec and state; what is required is required", () => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  const fits = ajv.compile(JSON.parse(generated().get("events/features.extracted.schema.json")!));
+  const blob = { key: "k", sha256: "0".repeat(64), bytes: 1, hint: 1 };
+  const classes = ["a", "b"];
+  const spec = specOf(RunRequest.parse({ dataset: "d" }), { manifest: blob, classes });
+  const state = initialFoldState(classes);
+  const event = {
+    ...{ type: "features.extracted", v: 1, at: "2026-01-01T00:00:00.000Z", runId: "r", fold: 0, epoch: 1 },
+    spec: { ...spec, hint: 1 },
+    state: {
+      ...state,
+      ...{ labels: blob, best: { epoch: 1, fScore: 1, checkpoint: blob, labels: null, hint: 1 }, hint: 1 },
+      classes: state.classes.map((one) => ({ ...one, hint: 1 })),
+    },
+    features: blob,
+    images: blob,
+  };
+  expect(fits(event)).toBe(true);
+  expect(Event.parse(event)).toEqual(event);
+  const { images: _, ...without } = event;
+  expect([fits(without), Event.safeParse(without).success]).toEqual([false, false]);
 });

@@ -18,33 +18,62 @@ A clusterer divides the images of a class into visual sub-classes. Subtaxa train
 run's clusterer how many sub-classes each class may have, extracts the embeddings of the images of those classes,
 asks the clusterer to divide them, and trains on with the sub-classes as labels. A run chooses its clusterer by
 name (\`"clusterer": "<name>"\`). A clusterer is a process that speaks NATS; it needs no part of Subtaxa's code.
+"May" is left to you, "must" is examined.
 
 The files beside this one are the contract, generated from the code: \`asyncapi.json\` (AsyncAPI 3.0: every
 message with its headers), \`events/*.schema.json\` (JSON Schema of every event), \`artifacts/*.metadata.schema.json\`
-and \`arrow.json\` (the tables), \`discovery/\` and \`progress/\`. "Must" is examined by
+and \`arrow.json\` (the tables), \`discovery/\` and \`progress/\`.
 
     deno task conformance clusterer <name> --start "<command>"
 
-which starts a NATS server and your command, with \`NATS_URL\` in its environment.
+examines a clusterer: it starts a NATS server and your command, several times, with \`NATS_URL\` in its environment. To serve
+an installation, start it with that installation's address: \`NATS_URL=nats://127.0.0.1:4222 <command>\` (\`up\` prints the
+one of its server; user and password may be part of it). \`SUBTAXA_CLUSTERER_NAME\`, where it is set, must be the name that you
+serve instead of your own, so that two versions can serve different runs.
+
+**Unknown fields.** The schemas are open: a later version may add fields without another \`v\`. Ignore those that you don't
+know, and hand on all that is in \`spec\` and \`state\`, down to each of \`state.classes\`: copy them as they came and change what
+is yours. Fields at the top level of a message are not handed on.
 
 ## 1. Take messages
 
 Connect to \`NATS_URL\`, and reconnect for ever. The stream is \`${FACTS}\`, the Object Store bucket \`${BUCKET}\`; Subtaxa
-makes both, so wait until they are there. Create the durable pull consumer \`clusterer-<name>\`, or bind to it if
-it exists:
+makes both, so wait until they are there. Create the durable pull consumer \`clusterer-<name>\`, or update it if it exists,
+because configuration changes otherwise never arrive:
 
-    ack_policy  explicit
-    ack_wait    30 s           (SUBTAXA_ACK_WAIT where the installation sets it: "3 seconds", "2 minutes")
-    max_deliver 5              (SUBTAXA_MAX_DELIVER)
+    durable_name    clusterer-<name>
+    deliver_policy  all
+    ack_policy      explicit
+    ack_wait        30 s           (SUBTAXA_ACK_WAIT where the installation sets it)
+    max_deliver     5              (SUBTAXA_MAX_DELIVER)
     filter_subjects
 ${filters.replaceAll(/^/gm, "    ")}
+
+\`SUBTAXA_ACK_WAIT\` is a number, a space and a unit: millis, seconds, minutes or hours, with or without the s ("500 millis",
+"1.5 seconds", "2 minutes"). What holds for you is in the consumer's info (\`$JS.API.CONSUMER.INFO.${FACTS}.clusterer-<name>\`,
+asked after you have created or updated it: the reply to an update may still show what was before).
 
 All instances of the clusterer share this consumer; each message goes to one of them. Take one message at a time.
 Where the consumer is gone, create it anew and go on. A name has 1 to 64 letters, digits, \`-\` and
 \`_\`, begins with a letter or digit, and is none of the fixed steps (${reservedRoutes.join(", ")}).
 
 A subject is \`subtaxa.<event>.<route>.<run>.<fold>\`; the event has two tokens, so the run is the fifth. The route
-of what you take is your name. The body is JSON; \`v\` must be ${CONTRACT_VERSION}. Fields that you don't know must be handed on.
+of what you take is your name. The body is JSON; \`v\` must be ${CONTRACT_VERSION}.
+
+Which messages come, in each fold:
+
+| \`spec.method\`                                    | before the first epoch (\`epoch\` 0)                | after every epoch but the last               |
+| ------------------------------------------------ | ------------------------------------------------- | -------------------------------------------- |
+| clustering, clustering+triplet                   | nothing, whatever the weights                     | \`epoch.validated\`, then \`features.extracted\` |
+| gs-trs, \`spec.pretrained\` null (random weights)  | nothing                                           | the same                                     |
+| gs-trs, pretrained, \`freeze\` other than backbone | \`run.requested\`, then \`features.extracted\`      | the same                                     |
+| gs-trs, pretrained, \`freeze\` backbone            | \`backbone.extracted\`, then \`features.extracted\` | the same                                     |
+| standard, triplet                                | nothing                                           | nothing                                      |
+
+You need not look at \`spec.method\`: it says which losses the network is trained with. The paper's gs-trs has the same number
+of sub-classes, \`spec.fixedClusters\`, in every class; that is what the clusterer \`kmeans\` does, which is its default. A run
+with gs-trs and another clusterer has the losses of gs-trs and the sub-classes that this clusterer decides on.
+\`spec.fixedClusters\` is for clusterers with a fixed number; others ignore it.
 
 ## 2. Know what is new
 
@@ -59,12 +88,24 @@ on. Before you act, look up in the stream (\`$JS.API.STREAM.MSG.GET.${FACTS}\`, 
     subjects.end("<run>")
   }\`: if there is one, the run has ended (completed, failed or cancelled).
 
-In both cases acknowledge the message and do nothing. Otherwise act. The same message must give the same labels
-again: seed your random numbers from \`spec.seed\`, \`fold\`, \`epoch\` and the class.
+In both cases acknowledge the message and do nothing. Otherwise act.
 
-While you work, extend the deadline (\`+WPI\`, "in progress") every half ack wait. Subscribe to the run's end, or
-look it up again when you are done: after it, nothing may be published for the run. Acknowledge last, after your
-answer is stored by the stream. On SIGTERM hand the message back (\`-NAK\`) and exit with 0.
+Before you publish an answer and before you end a run (section 6), repeat both look-ups, and act by the same rule. You may
+have stalled beyond the ack wait, and another instance may have answered meanwhile and deleted the features: the message is
+then dealt with, and what you miss is no reason to fail a healthy run.
+
+The same message must give the same labels again: seed your random numbers from \`spec.seed\`, \`fold\`, \`epoch\` and the
+class. Break ties as you like, but always in the same way.
+
+While you work, extend the deadline (\`+WPI\`, "in progress") every half ack wait; take it from the consumer's info, it may
+be short. After the run's end nothing may be published for the run: the look-up before the answer sees it; a subscription
+to the second subject sees it sooner, and saves the work. Acknowledge last, after your answer is stored by the stream.
+
+On SIGTERM stop within ten seconds, with the exit code 0. Hand the message that you work on back (\`-NAK\`), so that another
+instance gets it at once. But each delivery counts: when it is the last one (the delivery count in the message's reply
+subject has reached the consumer's \`max_deliver\`), a message that is handed back never comes again and its run fails, so
+finish it first. A pull that is still open may bring one more message: let it run out (pull for two seconds at a time) and treat
+that message in the same way.
 
 ## 3. Answer
 
@@ -83,14 +124,14 @@ JetStream with these headers and wait for the stream's answer ("duplicate" is fi
 
 ### To run.requested, backbone.extracted, epoch.validated: adaptation.planned
 
-on \`subtaxa.adaptation.planned.extract.<run>.<fold>\`. Set in \`state.classes\`, class by class, \`allowedClusters\` (how
-many sub-classes it may have from now on, from 1) and \`flag\` (0 or 1, for you alone, if you need it), and leave
-name, order and \`clusters\`. \`classes\` lists the names of those with \`allowedClusters\` above 1, in their order.
+on \`subtaxa.adaptation.planned.extract.<run>.<fold>\`. Set in \`state.classes\`, which is in the
+order of \`spec.classes\`, class by class, \`allowedClusters\` (how many sub-classes it may have from now on, from 1) and \`flag\` (0
+or 1, for you alone, if you need it), and leave name, order and \`clusters\`. \`classes\` lists the names of those with \`allowedClusters\` above 1, in their order.
 
 \`epoch.validated\` tells in \`falseNegatives\` which share of each class's validation images was missed. The paper's
 rule for a class above \`spec.confusionThreshold\`: with flag 0 one more, up to \`spec.maxClusters\`, where the flag
 becomes 1; with flag 1 one fewer, down to 1, where it becomes 0. The other two come before the first epoch: leave
-every class as it is, unless your limits need no validation.
+every class as it is, unless your limits need no validation; \`features.extracted\` then comes with a table without rows.
 
 ### To features.extracted: dataset.relabelled
 
@@ -98,36 +139,44 @@ on \`subtaxa.dataset.relabelled.train.<run>.<fold>\`.
 
 - \`images\` is a table of all training images of the fold with their classes. No image but these gets a label, and
   every one of them does. You need no manifest and no split.
-- \`features\` is a table of the embeddings of the images of classes with \`allowedClusters\` above 1. Divide each such
-  class into \`allowedClusters\` sub-classes at most, none empty, no more than it has different embeddings.
-  \`spec.normalisation\` "l2" means that rows are scaled to length 1 first (a zero row stays zero); \`spec.minClusterSize\`
-  is the least number of images that a sub-class should have; \`spec.parameters\` are your own settings (section 5).
+- \`features\` is a table of the embeddings of at least the images of classes with \`allowedClusters\` above 1. With
+  \`spec.normalisation\` "l2" rows are scaled to length 1 first (a zero row stays zero), with "none" they are taken as they
+  are. Divide each such class into \`allowedClusters\` sub-classes at most, none empty, no more than it has different
+  embeddings (after that scaling). \`spec.minClusterSize\` is the least number of images
+  that a sub-class should have; \`spec.parameters\` are your own settings (section 5), with your defaults for those left out.
 - A class with \`allowedClusters\` 1, or one that you find no structure in, is whole: one sub-class.
-- \`state.labels\`, unless null, is the labels table in force. An image that is not in it has id 0, and a class without
-  one has the sub-class 0 and the highest id 0.
+- If \`state.labels\` is null, all former ids are 0 and so are the \`highestIds\`. Otherwise it is the labels table in force:
+  former ids are its \`cluster\` (0 for an image that is not in it), and \`highestIds\` are in its metadata.
 
 Write the new labels table (\`arrow.json\`) with one row per training image in any order: image, class, \`cluster\`
-(the sub-class's id) and \`distance\` (to the mean of its sub-class, as clustered; 0 in a whole class). Its metadata
-list \`subclasses\`, those that have images, sorted by class, then id, and per class \`highestIds\`.
+(the sub-class's id) and \`distance\`: the Euclidean distance of the image's embedding, scaled as \`spec.normalisation\` says, to
+the mean of those of its sub-class, in whatever space you have clustered; 0 in a class of one sub-class. Its metadata
+list \`subclasses\`, those that have images, sorted by class, then id, and \`highestIds\`, one per class in the order of
+\`spec.classes\`.
 
 **Ids stay.** Pair the new clusters of a class with its former sub-classes one to one such that the most images
-keep their id (the assignment problem). A cluster that shares images with its partner takes its id, and \`from\` is
-the same. Any other is new: its id is the highest that the class has ever had plus 1, and \`from\` the former id with
-which it shares most images, because the network's row for it starts there. \`highestIds\` never falls, so no id is
+keep their id (the assignment problem: with 30 and 25 images of two former sub-classes in one cluster, and 28 of the first
+in the other, the best pairing keeps 25 + 28 images and not 30). A cluster that shares images with its partner takes its id, and \`from\` is
+the same. Any other is new: its id is the highest that the class has ever had plus 1 (the next one plus 2), and \`from\` the
+former id with which it shares most images, because the network's row for it starts there. \`highestIds\` never falls, so no id is
 given twice. A class that becomes whole keeps the id of its largest former sub-class. A class without training
 images has no sub-class, and its highest id stays.
 
 Then set \`state.labels\` to the table's reference and in \`state.classes\` each \`clusters\` to the number of the class's
 sub-classes (1 for one without images), limits and flags unchanged. \`changes\` lists the classes whose number changed,
-\`{class, from, to}\`; \`agreement\` is the normalised mutual information (arithmetic mean) between former and new
-sub-classes of all training images. After publishing, you may delete the features' object: nobody needs it any more.
+\`{class, from, to}\`; \`agreement\` is the normalised mutual information (arithmetic mean of the entropies) between the former
+and the new pairs (class, id) of all training images, 1 where both entropies are zero. \`clusterer\` may tell
+who you are, \`{name, version, parameters}\`, the parameters with your defaults for those left out: reports show it. After publishing, you may delete the features' object: nobody
+needs it any more.
 
 ## 4. Tables and blobs
 
 Events carry references \`{key, sha256, bytes}\` to objects in the bucket \`${BUCKET}\`. Check the hash of what you get. Put
 your labels under \`sha256-<hex digest>\`: equal content is one object, and whoever has it already need not put it.
 Objects with something before \`sha256-\` belong to the step of a run that made them. Tables are Arrow IPC streams, not compressed, columns
-not nullable; the schema's metadata hold one JSON text under \`subtaxa\`, with \`artifact\` and \`v\`.
+not nullable; the schema's metadata hold one JSON text under \`subtaxa\`, with \`artifact\` and \`v\`. Before you give bytes to an
+Arrow library, check that the first four are FF FF FF FF and the next four a length (little-endian) within the bytes that you
+have: some libraries believe any length, and ask for gigabytes.
 
 ## 5. Announce yourself
 
@@ -148,13 +197,15 @@ You may tell how far you are by core NATS on \`${progressSubject.run("<run>")}\`
 ## 6. When it goes wrong
 
 What may pass (the server is away, memory is short): \`-NAK\` with a delay (1 s, 4 s, 16 s, at most a minute). What
-can't be mended by doing it again (no JSON, another version, a blob that is missing or no such table, a missing
-embedding, values that are not finite, parameters that don't fit), and the last delivery, must end the run:
+can't be mended by doing it again (no JSON, another version, a blob that is missing, has another hash or is no such table, a
+missing embedding, values that are not finite, parameters that don't fit), and the last delivery, must end the run. Repeat
+the look-ups of section 2; if the message is still the newest fact of its fold and the run goes on,
 
-1. publish the message's bytes on \`dead.<its subject>\` (stream \`${DEAD}\`) with the headers \`subtaxa-error\` (a tag such
-   as \`ClustererError/NotFinite\`), \`subtaxa-reason\` (a sentence that names the culprit), \`subtaxa-consumer\`,
+1. publish the message's bytes on \`dead.<its subject>\` (stream \`${DEAD}\`) with the headers \`subtaxa-error\` (a tag
+   of your own choice such as \`ClustererError/NotFinite\`), \`subtaxa-reason\` (a sentence that names the culprit), \`subtaxa-consumer\`,
    \`subtaxa-sequence\` and \`Nats-Msg-Id: dead:<consumer>:<sequence>\`;
-2. publish \`run.failed\` on \`subtaxa.run.failed.end.<run>.all\`, message id \`<run>:end\`, other headers as above:
+2. publish \`run.failed\` on \`subtaxa.run.failed.end.<run>.all\`, message id \`<run>:end\`, other headers as above; the run is
+   the one in the message's subject, which can be read also where the body can't:
    \`{"type": "run.failed", "v": ${CONTRACT_VERSION}, "at", "runId", "error": {"tag", "message"}}\`;
 3. terminate the message (\`+TERM\`), and take the next one.
 `;

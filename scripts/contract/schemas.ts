@@ -1,7 +1,15 @@
 import { ClustererAnnouncement, Event, type EventType, RunProgress, Subclass } from "@subtaxa/contracts";
 import { z } from "zod";
 
-const draft = { target: "draft-2020-12", io: "output" } as const;
+/** Schemas are open: a field more is no new version. */
+export const opened: Parameters<typeof z.toJSONSchema>[1] = {
+  io: "output",
+  override: ({ jsonSchema }) => {
+    const { additionalProperties } = jsonSchema;
+    const says = typeof additionalProperties === "object" && Object.keys(additionalProperties).length > 0;
+    if (!says) delete jsonSchema.additionalProperties; // false, or anything
+  },
+};
 
 /** The schemas of every event, by its type. */
 export const eventSchemas: ReadonlyMap<EventType, z.ZodType> = new Map(
@@ -28,7 +36,10 @@ export const artifactMetadata = {
 
 /** Every JSON Schema that is generated, by its file's name. */
 export const jsonSchemas = (): Record<string, unknown> => {
-  const named = (title: string, schema: z.ZodType) => ({ title, ...z.toJSONSchema(schema, draft) });
+  const named = (title: string, schema: z.ZodType) => ({
+    title,
+    ...z.toJSONSchema(schema, { ...opened, target: "draft-2020-12" }),
+  });
   return {
     ...Object.fromEntries(
       [...eventSchemas].map((

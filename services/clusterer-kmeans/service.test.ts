@@ -100,12 +100,13 @@ Deno.test("the same message again gives the same labels, and the next epoch keep
 
 Deno.test("a missing embedding and an event of another route are typed failures", () =>
   withFold(gsTrs, async (fold) => {
-    const { head, handle, put } = fold;
+    const { handle, put } = fold;
     const planned = await plannedBy(fold);
     const none = await put(
       encodeFeatures({ image: new Uint32Array(), values: new Float32Array(), dimension }),
     );
-    await expect(handle({ ...head, type: "features.extracted", state: planned.state, features: none }))
+    const cause = await extracted(fold, planned, embed);
+    await expect(handle({ ...cause, features: none }))
       .rejects.toMatchObject({ reason: { _tag: "MissingFeatures", class: "tight" }, retryable: false });
     await expect(handle(planned)).rejects.toMatchObject({ reason: { _tag: "UnexpectedEvent" } });
   }));

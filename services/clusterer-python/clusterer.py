@@ -8,7 +8,7 @@ from sklearn import decomposition, metrics, mixture, preprocessing
 NAME = os.environ.get("SUBTAXA_CLUSTERER_NAME") or "gmm"
 SELF, DURABLE = {"name": NAME, "version": "0.1.0"}, f"clusterer-{NAME}"
 NUMBER, UNIT = os.environ.get("SUBTAXA_ACK_WAIT", "30 seconds").split()
-ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60}.get(UNIT[:5], 1)
+ACK_WAIT = float(NUMBER) * {"milli": 0.001, "minut": 60, "hour": 3600, "hours": 3600}.get(UNIT[:5], 1)
 MAX_DELIVER = int(os.environ.get("SUBTAXA_MAX_DELIVER", 5))
 TAKEN = ("run.requested", "backbone.extracted", "epoch.validated", "features.extracted")
 AXES = {"type": "integer", "minimum": 1, "maximum": 256, "default": 16, "description": "principal axes in use"}
@@ -63,8 +63,7 @@ def keep_names(former, assigned, highest):
 def table(data, artifact):
     read = pa.ipc.open_stream(data).read_all().combine_chunks()
     about = json.loads(read.schema.metadata[b"subtaxa"])
-    if about["artifact"] != artifact or about["v"] != 1:
-        raise Final(f"not a {artifact} table: its metadata say {about}")
+    if (about["artifact"], about["v"]) != (artifact, 1): raise Final(f"not a {artifact} table: it says {about}")
     return read, about
 
 def relabel(event, features, images, previous):
@@ -81,8 +80,7 @@ def relabel(event, features, images, previous):
         former = np.array([known.get(one, 0) for one in image], int)
     cluster, distance, subclasses, classes = np.zeros(len(image), int), np.zeros(len(image)), [], []
     for index, one in enumerate(state):
-        members = np.flatnonzero(of_class == index)
-        assigned = np.zeros(len(members), int)
+        assigned = np.zeros(len(members := np.flatnonzero(of_class == index)), int)
         if one["allowedClusters"] > 1 and len(members) > 0:
             if missing := [one for one in image[members] if one not in row_of]:
                 raise Final(f"class {one['name']}: image {missing[0]} has no embedding")
@@ -100,18 +98,22 @@ def relabel(event, features, images, previous):
     about = json.dumps({"artifact": "labels", "v": 1, "subclasses": subclasses, "highestIds": highest})
     schema = pa.schema([pa.field(*kind, nullable=False) for kind in kinds.items()], {"subtaxa": about})
     labels = pa.table([image, of_class, cluster, distance], list(kinds)).cast(schema)
-    with pa.ipc.new_stream(sink := pa.BufferOutputStream(), schema) as writer:
-        writer.write_table(labels)
-    changes = [{"class": a["name"], "from": a["clusters"], "to": b["clusters"]} for a, b in zip(state, classes)]
-    changes = [change for change in changes if change["from"] != change["to"]]
+    with pa.ipc.new_stream(sink := pa.BufferOutputStream(), schema) as writer: writer.write_table(labels)
+    changes = [{"class": a["name"], "from": a["clusters"], "to": b["clusters"]} for a, b in zip(state, classes) if a != b]
     before, now = (of_class * (max(highest) + 1) + ids for ids in (former, cluster))
     return sink.getvalue().to_pybytes(), classes, changes, float(metrics.normalized_mutual_info_score(before, now))
 
 class Clusterer:
-    def __init__(self, js, store): self.js, self.store = js, store
-    async def newest(self, subject):
-        with contextlib.suppress(errors.NotFoundError): return (await self.js.get_last_msg("SUBTAXA", subject)).seq
-        return 0
+    working, stopping = None, False
+    def stop(self):
+        self.stopping = True
+        if self.working: self.working.cancel()
+    async def is_over(self, message):  # answered, perhaps by another instance meanwhile, or its run has ended
+        (run, fold), own = message.subject.split(".")[4:], message.metadata.sequence.stream
+        for subject, after in (f"subtaxa.*.*.*.{run}.{fold}", own), (f"subtaxa.run.*.end.{run}.all", 0):
+            with contextlib.suppress(errors.NotFoundError):
+                if (await self.js.get_last_msg("SUBTAXA", subject)).seq > after: return True
+        return False
     async def blob(self, ref):
         with contextlib.suppress(errors.NotFoundError):
             data = (await self.store.get(ref["key"])).data
@@ -126,31 +128,28 @@ class Clusterer:
         body = json.dumps({"type": type, "v": 1, "at": at, "runId": run, **fields}).encode()
         await self.js.publish(f"subtaxa.{type}.{route}.{run}.{fold}", body, headers=headers)
     async def work(self, message):
+        if await self.is_over(message): return
         event = json.loads(message.data)
-        if event["v"] != 1 or event["type"] not in TAKEN:
-            raise Final(f"no event of contract version 1 that is known here: {event['type']}, version {event['v']}")
-        run, fold, epoch, spec, state = (event[key] for key in ("runId", "fold", "epoch", "spec", "state"))
-        ended = f"subtaxa.run.*.end.{run}.all"
-        newest = await self.newest(f"subtaxa.*.*.*.{run}.{fold}")
-        if newest > message.metadata.sequence.stream or await self.newest(ended): return
-        axes_of(spec)
+        if event["v"] != 1 or event["type"] not in TAKEN: raise Final(f"{event['type']} of version {event['v']}")
+        fold, epoch, spec, state = (event[key] for key in ("fold", "epoch", "spec", "state"))
+        me = {**SELF, "parameters": {"axes": axes_of(spec)}}
         if event["type"] != "features.extracted":
             type, route, classes = "adaptation.planned", "extract", adapt(event)
             more = {"classes": [one["name"] for one in classes if one["allowedClusters"] > 1]}
         else:
             tables = [one and await self.blob(one) for one in (event["features"], event["images"], state["labels"])]
             data, classes, changes, nmi = await asyncio.to_thread(relabel, event, *tables)
-            if await self.newest(ended): return  # in the meantime
             digest = hashlib.sha256(data).hexdigest()
             await self.store.put(f"sha256-{digest}", data)
             state = {**state, "labels": {"key": f"sha256-{digest}", "sha256": digest, "bytes": len(data)}}
-            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi}
-            more["clusterer"] = {**SELF, "parameters": {"axes": axes_of(spec)}}
+            type, route, more = "dataset.relabelled", "train", {"changes": changes, "agreement": nmi, "clusterer": me}
         fields = {"fold": fold, "epoch": epoch, "spec": spec, "state": {**state, "classes": classes}, **more}
+        if await self.is_over(message): return
         await self.publish(message, type, route, fold, f"{fold}:{epoch}:{type}", fields)
         if event["type"] == "features.extracted":
             with contextlib.suppress(errors.NotFoundError): await self.store.delete(event["features"]["key"])
     async def give_up(self, message, failure):
+        if await self.is_over(message): return await message.ack_sync()
         tag, reason = f"ClustererError/{type(failure).__name__}", f"{message.subject}: {failure}"
         sequence = str(message.metadata.sequence.stream)
         await self.js.publish(f"dead.{message.subject}", message.data, headers={
@@ -159,31 +158,31 @@ class Clusterer:
         await self.publish(message, "run.failed", "end", "all", "end", {"error": {"tag": tag, "message": reason}})
         await message.term()
     async def handle(self, message):
-        working, deliveries = asyncio.create_task(self.work(message)), message.metadata.num_delivered
+        last = message.metadata.num_delivered >= self.limits.max_deliver
+        if self.stopping and not last: return await message.nak()  # it came with the last pull
+        working = asyncio.create_task(self.work(message))
+        self.working = None if last else working  # handed back at the last delivery it would be lost
         try:
-            while not (await asyncio.wait([working], timeout=ACK_WAIT / 2))[0]:
-                await message.in_progress()
+            while not (await asyncio.wait([working], timeout=self.limits.ack_wait / 2))[0]: await message.in_progress()
             working.result()
             await message.ack_sync()
-        except asyncio.CancelledError:
-            working.cancel()
-            await message.nak()
-            raise
+        except asyncio.CancelledError: await message.nak()
         except Exception as failure:
-            if deliveries < MAX_DELIVER and not isinstance(failure, OF_THE_MESSAGE):
-                return await message.nak(delay=min(60, 4 ** (deliveries - 1)))
-            await self.give_up(message, failure)
+            if last or isinstance(failure, OF_THE_MESSAGE): await self.give_up(message, failure)
+            else: await message.nak(delay=min(60, 4 ** (message.metadata.num_delivered - 1)))
 
-async def serve(nc):
+async def serve(nc, clusterer):
     js, filters = nc.jetstream(), [f"subtaxa.{type}.{NAME}.*.*" for type in TAKEN]
-    config = api.ConsumerConfig(filter_subjects=filters, ack_wait=ACK_WAIT, max_deliver=MAX_DELIVER)
+    config = api.ConsumerConfig(None, DURABLE, filter_subjects=filters, ack_wait=ACK_WAIT, max_deliver=MAX_DELIVER)
     async def announce(asked): await asked.respond(ANNOUNCEMENT)
     await nc.subscribe("discover.clusterer", cb=announce)
-    while True:
+    while not clusterer.stopping:
         try:  # again whenever the stream or the consumer is gone, or the server away
-            clusterer = Clusterer(js, await js.object_store("subtaxa-blobs"))
-            pulled = await js.pull_subscribe("", DURABLE, "SUBTAXA", config)  # makes the consumer if there is none
-            while True:
+            clusterer.js, clusterer.store = js, await js.object_store("subtaxa-blobs")
+            await js.add_consumer("SUBTAXA", config)  # or bring it up to date; the reply would tell its former limits
+            clusterer.limits = (await js.consumer_info("SUBTAXA", DURABLE)).config
+            pulled = await js.pull_subscribe_bind(DURABLE, "SUBTAXA")
+            while not clusterer.stopping:
                 with contextlib.suppress(nats.errors.TimeoutError):
                     await clusterer.handle((await pulled.fetch(1, timeout=2))[0])
         except nats.errors.Error as trouble:
@@ -191,11 +190,11 @@ async def serve(nc):
             await asyncio.sleep(0.5)
 
 async def main():
-    nc = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1)
-    serving = asyncio.create_task(serve(nc))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
-    await asyncio.wait([serving])
+    clusterer, url = Clusterer(), os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
+    nc = await nats.connect(url, max_reconnect_attempts=-1)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, clusterer.stop)
+    await serve(nc, clusterer)
     await nc.flush()
-    os._exit(0 if serving.cancelled() else 1)  # a mixture that is still fitted in its thread is not waited for
+    os._exit(0)  # a mixture that is still fitted in its thread is not waited for
 
 asyncio.run(main())

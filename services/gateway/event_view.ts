@@ -42,7 +42,7 @@ export const RunEventView = z.discriminatedUnion("type", [
       bestEpoch: z.number().int().optional(),
     }),
   AdaptationPlanned.omit(internal).extend(perClass),
-  FeaturesExtracted.omit({ ...internal, features: true }),
+  FeaturesExtracted.omit({ ...internal, features: true, images: true }),
   DatasetRelabelled.omit(internal).extend(perClass),
   FoldCompleted.omit({ ...internal, confusion: true, predictions: true }),
   RunCompleted.omit({ v: true, report: true }),

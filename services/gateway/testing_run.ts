@@ -93,7 +93,15 @@ export const factsOf = async (gateway: Gateway, request: EventOf<"run.requested"
     { ...common, type: "epoch.trained", at: at(3), epoch: 1, training },
     { ...common, type: "epoch.validated", at: at(4), epoch: 1, state, ...validation, converged: null },
     { ...common, type: "adaptation.planned", at: at(5), epoch: 1, state: planned, classes: ["ash"] },
-    { ...common, type: "features.extracted", at: at(6), epoch: 1, state: planned, features: labels },
+    {
+      ...common,
+      type: "features.extracted",
+      at: at(6),
+      epoch: 1,
+      state: planned,
+      features: labels,
+      images: labels,
+    },
     {
       ...common,
       type: "dataset.relabelled",

@@ -18,7 +18,7 @@ import { Connection, FACTS } from "./connection.ts";
 import { deadLetter } from "./dead_letters.ts";
 import { attempt, type BusError } from "./error.ts";
 import { mayPass } from "./ready.ts";
-import { processSpan, traceOutcome } from "./tracing.ts";
+import { causedBy, processSpan, traceOutcome } from "./tracing.ts";
 import { z } from "zod";
 
 /** What handling an event comes to: the facts that follow, and blobs that nobody needs once those are published. */
@@ -161,6 +161,7 @@ export const consume = <R>(
 
     const giveUp = (message: JsMsg, failure: Failure) =>
       deadLetter({ message, consumer: options.durable, failure }).pipe(
+        causedBy(message),
         Effect.tap(() => Effect.sync(() => message.term(describeFailure(failure).tag))),
         // a message must not get lost because its dead letter could not be written
         Effect.tapError(() => Effect.sync(() => message.nak(backoff(message.info.deliveryCount)))),

@@ -21,7 +21,7 @@ export class BusError extends Data.TaggedError("BusError")<{
   readonly cause?: unknown;
 }> implements Failure {
   get retryable(): boolean {
-    return this.reason._tag !== "BlobMissing";
+    return this.reason._tag !== "BlobMissing" && this.reason._tag !== "BlobCorrupt";
   }
 }
 

@@ -38,10 +38,11 @@ const parseTraceparent = (header: string | undefined) => {
   return Tracer.externalSpan({ traceId, spanId, sampled: (parseInt(flags, 16) & 1) === 1 });
 };
 
-/** The span under way as a `traceparent` header; undefined where nothing is traced. */
+/** The span under way as a `traceparent` header; where nothing is traced, what the message under way has. */
 export const traceparent: Effect.Effect<string | undefined> = Effect.gen(function* () {
-  if (!(yield* isTracing)) return undefined;
-  const span = yield* Effect.option(Effect.currentSpan);
+  const span = (yield* isTracing)
+    ? yield* Effect.option(Effect.currentSpan)
+    : Option.filter(yield* Effect.option(Effect.currentParentSpan), ({ _tag }) => _tag === "ExternalSpan");
   if (Option.isNone(span)) return undefined;
   const { traceId, spanId, sampled } = span.value;
   return `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
@@ -59,6 +60,12 @@ export const publishSpan = (event: Event) => <A, E, R>(effect: Effect.Effect<A, 
     });
   });
 
+/** What is published belongs to the trace of this message. */
+export const causedBy = (message: Pick<Delivery, "headers">) => <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const cause = parseTraceparent(message.headers?.get("traceparent"));
+  return cause ? Effect.withParentSpan(effect, cause) : effect;
+};
+
 /**
  * The span of handling a message: a child of the one that published it; the first of its trace, with a link to that one,
  * where a new epoch begins. Attribute names follow OpenTelemetry's messaging conventions.
@@ -66,7 +73,7 @@ export const publishSpan = (event: Event) => <A, E, R>(effect: Effect.Effect<A, 
 export const processSpan =
   (message: Delivery, event: Event, durable: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      if (!(yield* isTracing)) return yield* effect;
+      if (!(yield* isTracing)) return yield* causedBy(message)(effect);
       const cause = parseTraceparent(message.headers?.get("traceparent"));
       const traceId = traceIdOf(event) ?? cause?.traceId;
       const isCause = cause !== undefined && cause.traceId === traceId;

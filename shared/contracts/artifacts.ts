@@ -57,7 +57,8 @@ const LabelsMetadata = z.object({
 
 /**
  * Pseudo-labels of a fold's training images: class, sub-class id within the class, and the Euclidean distance of
- * the embedding to its cluster's centre (0 in a class that is whole). `subclasses` lists every sub-class once, sorted by
+ * the embedding, scaled as `spec.normalisation` says, to the mean of those of its sub-class (0 in a class of one sub-class).
+ * `subclasses` lists every sub-class once, sorted by
  * class, then id: its index is the row of the head. A whole class has the one sub-class it had last.
  */
 export interface Labels {

@@ -63,7 +63,7 @@ const everyEvent = (settings: object = {}): Event[] => {
     { ...validated, converged: null },
     { ...validated, converged: "patience" },
     { ...next, type: "adaptation.planned", classes },
-    { ...next, type: "features.extracted", features: blob },
+    { ...next, type: "features.extracted", features: blob, images: blob },
     { ...next, type: "dataset.relabelled", changes: [], agreement: 1 },
     { ...next, type: "fold.completed", metrics, confusion: [[1, 0], [0, 1]], predictions: blob },
     {

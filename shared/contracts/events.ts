@@ -84,11 +84,8 @@ export const FeaturesExtracted = z.object({
   type: z.literal("features.extracted"),
   ...inFold,
   features: BlobRef,
-  /**
-   * All training images of the fold with their classes (`images` artifact): those that get a pseudo-label. Absent in facts
-   * from before it was introduced.
-   */
-  images: BlobRef.optional(),
+  /** All training images of the fold with their classes (`images` artifact): those that get a pseudo-label. */
+  images: BlobRef,
 });
 
 /** Algorithm 1, "Generate the clusters and pseudo-labels": `state.labels` is the new table. */

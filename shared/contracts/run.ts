@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BlobRef } from "./blob.ts";
+import { open } from "./open.ts";
 
 /** Safe as one token of a NATS subject and as a file name. */
 export const Name = z.string().regex(
@@ -135,7 +136,7 @@ export const RunRequest = z.strictObject({
 export type RunRequest = z.infer<typeof RunRequest>;
 
 /** A run as the services see it: the request, settled, with dataset and weights pinned by their hashes. */
-export const RunSpec = RunRequest.extend({
+export const RunSpec = open(RunRequest.extend({
   imageSize: ImageSize,
   learningRate: LearningRate,
   clusterer: ClustererName,
@@ -145,7 +146,7 @@ export const RunSpec = RunRequest.extend({
   manifest: BlobRef,
   /** The original classes, in the manifest's order: index i of every per-class array. */
   classes: z.array(z.string()).min(2),
-});
+}));
 export type RunSpec = z.infer<typeof RunSpec>;
 
 /** The request, with what it leaves open filled by what fits the network and the method. */
@@ -173,16 +174,16 @@ export const startsWithClusters = ({ method, pretrained }: RunSpec): boolean =>
   method === "gs-trs" && pretrained !== null;
 
 /** State of one class in Algorithm 1, and how many sub-classes it is divided into at present. */
-export const ClassState = z.object({
+export const ClassState = open(z.object({
   name: z.string(),
   allowedClusters: z.number().int().min(1),
   flag: z.union([z.literal(0), z.literal(1)]),
   clusters: z.number().int().min(1),
-});
+}));
 export type ClassState = z.infer<typeof ClassState>;
 
 /** What one fold of a run carries from event to event; whoever takes the next message needs nothing else. */
-export const FoldState = z.object({
+export const FoldState = open(z.object({
   /** Weights, optimizer moments and head after the latest finished epoch; null before the first. */
   checkpoint: BlobRef.nullable(),
   /** Pseudo-labels in force (`labels` artifact); null while every class is whole. */
@@ -191,13 +192,13 @@ export const FoldState = z.object({
   frozen: BlobRef.nullable().default(null),
   classes: z.array(ClassState),
   /** The epoch with the best validation macro F-score so far. */
-  best: z.object({
+  best: open(z.object({
     epoch: z.number().int().min(1),
     fScore: z.number(),
     checkpoint: BlobRef,
     labels: BlobRef.nullable(),
-  }).nullable(),
-});
+  })).nullable(),
+}));
 export type FoldState = z.infer<typeof FoldState>;
 
 /** The state of Algorithm 1 at its first line: one allowed cluster and flag 0 for each class. */

@@ -66,9 +66,7 @@ const relabel = (clusterer: ClustererVersion, event: EventOf<"features.extracted
       fold,
       epoch,
       classes: state.classes,
-      images: images
-        ? { imagesFile: yield* blobs.file(images) }
-        : { manifestFile: yield* blobs.file(spec.manifest) },
+      imagesFile: yield* blobs.file(images),
       featuresFile: yield* blobs.file(features),
       labelsFile: yield* optionalFile(state.labels),
       outputFile,

@@ -5,12 +5,10 @@ import {
   decodeImages,
   decodeLabels,
   encodeLabels,
-  type Images,
   type RunSpec,
 } from "@subtaxa/contracts";
-import { parseManifest, split } from "@subtaxa/dataset";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
-import { Effect, Result } from "effect";
+import { Result } from "effect";
 import type { z } from "zod";
 
 export interface RelabelInput {
@@ -18,24 +16,14 @@ export interface RelabelInput {
   readonly fold: number;
   readonly epoch: number;
   readonly classes: readonly ClassState[];
-  /** Where the fold's training images are listed; or the manifest, from which they follow. */
-  readonly images: { readonly imagesFile: string } | { readonly manifestFile: string };
+  /** Where the fold's training images are listed. */
+  readonly imagesFile: string;
   readonly featuresFile: string;
   /** The pseudo-labels in force; null while every class is whole. */
   readonly labelsFile: string | null;
   /** Gets the `labels` artifact. */
   readonly outputFile: string;
 }
-
-/** The training images of the fold, with the class of every image that is one. */
-const trainingImages = async ({ images, spec, fold }: RelabelInput): Promise<Images> => {
-  if ("imagesFile" in images) return decodeImages(await Deno.readFile(images.imagesFile));
-  const bytes = await Deno.readFile(images.manifestFile);
-  const manifest = await Effect.runPromise(parseManifest(bytes, spec.manifest.key));
-  const classOf = manifest.images.map((image) => image.class);
-  const { train } = split(classOf, { seed: spec.seed, folds: spec.folds, fold });
-  return { image: train, class: Uint16Array.from(train, (image) => classOf[image]!) };
-};
 
 /** How a class is divided in a run with these settings; `P`: the settings of this clusterer alone. */
 export type DivideFor<P> = (spec: RunSpec, parameters: P) => Divide;
@@ -46,14 +34,14 @@ const operationsOf = <P>(parameters: z.ZodType<P>, divideFor: DivideFor<P>) => (
     input: RelabelInput,
     context: WorkContext<{ done: number; total: number }>,
   ): Promise<Omit<PseudoLabels, "labels">> => {
-    const { spec, fold, epoch, classes, featuresFile, labelsFile, outputFile } = input;
+    const { spec, fold, epoch, classes, imagesFile, featuresFile, labelsFile, outputFile } = input;
     const { labels, ...summary } = Result.getOrThrow(generatePseudoLabels(
       {
         spec,
         fold,
         epoch,
         classes,
-        images: await trainingImages(input),
+        images: decodeImages(await Deno.readFile(imagesFile)),
         features: decodeFeatures(await Deno.readFile(featuresFile)),
         previous: labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile)),
       },

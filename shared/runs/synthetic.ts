@@ -130,7 +130,8 @@ export const syntheticRun = (run: SyntheticRun): Event[] => {
       state = { ...state, classes: planned };
       const divisible = planned.filter(({ allowedClusters }) => allowedClusters > 1).map(({ name }) => name);
       yield { type: "adaptation.planned", ...fact(epoch), classes: divisible };
-      yield { type: "features.extracted", ...fact(epoch), features: blobOf("features", fold, epoch) };
+      const made = { features: blobOf("features", fold, epoch), images: blobOf("images", fold) };
+      yield { type: "features.extracted", ...fact(epoch), ...made };
       const relabelled = planned.map((one, i) => ({
         ...one,
         clusters: Math.min(one.allowedClusters, traits[i]!.views + (random() < 0.1 ? 1 : 0)),

@@ -25,7 +25,7 @@ const relabel = (event: EventOf<"features.extracted">): Effect.Effect<Outcome, F
     const blobs = yield* Blobs;
     const features = yield* blobs.get(event.features);
     yield* Effect.try({ try: () => decodeFeatures(features), catch: (cause) => cause as ArtifactError });
-    const { image, class: classOf } = decodeImages(yield* blobs.get(event.images!));
+    const { image, class: classOf } = decodeImages(yield* blobs.get(event.images));
     const rows = [...image.keys()].slice(1);
     const limit = (row: number) => event.state.classes[classOf[row]!]!.allowedClusters;
     const cluster = rows.map((row) =>
@@ -69,7 +69,7 @@ const handle = (event: Event): Effect.Effect<Outcome, Failure, Blobs> => {
 };
 
 runService({
-  name,
+  name: `clusterer-${name}`,
   layer: Layer.empty,
   consumers: [{
     durable: `clusterer-${name}`,
@@ -79,7 +79,13 @@ runService({
   }],
   background: [Effect.flatMap(Bus, (bus) =>
     bus.answer(discoverySubject.clusterer, {
-      ...{ v: CONTRACT_VERSION, name, version: "0", instance: "one", description: "breaks the rules" },
+      ...{
+        v: CONTRACT_VERSION,
+        name,
+        version: "0",
+        instance: crypto.randomUUID(),
+        description: "breaks the rules",
+      },
       parameters: { type: "object" },
     }))],
 });
