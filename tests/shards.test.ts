@@ -217,12 +217,13 @@ const fewImages = 130;
 
 const inFolder = async (use: (folder: string) => Promise<void>) => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-shards-" });
-  // for the workers of this process, which say what is right
+  // for the workers of this process, which say what is right; they set more, which other tests must not find
+  const before = new Set(Object.keys(Deno.env.toObject()));
   Deno.env.set("SUBTAXA_DETERMINISTIC", "1");
   try {
     await use(folder);
   } finally {
-    Deno.env.delete("SUBTAXA_DETERMINISTIC");
+    for (const name of Object.keys(Deno.env.toObject())) if (!before.has(name)) Deno.env.delete(name);
     await Deno.remove(folder, { recursive: true });
   }
 };

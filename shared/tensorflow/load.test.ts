@@ -31,10 +31,13 @@ const withEnv = (values: Record<string, string>, body: () => void): void => {
 /** What a fresh process prints that runs this code after importing the public module as `subtaxa`. */
 const runFresh = async (code: string, env: Record<string, string>): Promise<string> => {
   const url = new URL("./mod.ts", import.meta.url);
+  // without what loading TensorFlow has set in this process
+  const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("TF_"));
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-check", `import * as subtaxa from "${url}"; ${code}`],
     cwd: import.meta.dirname ?? ".",
-    env,
+    clearEnv: true,
+    env: { ...Object.fromEntries(inherited), ...env },
   }).output();
   return new TextDecoder().decode(stdout).trim();
 };
