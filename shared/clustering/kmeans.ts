@@ -41,7 +41,7 @@ export const DEFAULT_MAX_ITERATIONS = 30;
 /** Principal axes along which the search begins: what the kernels take in one step. */
 const AXES = 16;
 /** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
-const EXPLORATION = 10;
+const EXPLORATION = 6;
 
 /** K-Means on one class for one k after another. */
 export interface Search {
