@@ -19,7 +19,7 @@ export const decode = async (bytes: Uint8Array): Promise<Samples> => {
   const format = formatOf(bytes);
   if (!format) throw new Unusable("the content is no PNG, JPEG, WebP, TIFF or BMP image");
   try {
-    return (format === "PNG" && !hasExif(bytes)) || format === "JPEG" || format === "BMP"
+    return (format === "PNG" && !hasExif(bytes, format)) || format === "JPEG" || format === "BMP"
       ? decodeCommon(bytes, format)
       : await decodeRare(bytes);
   } catch (cause) {
@@ -43,7 +43,8 @@ const layouts: Partial<Record<JsColorType, { channels: Samples["channels"]; dept
 /** The formats that most datasets consist of, by a decoder with little overhead per file. */
 const decodeCommon = (bytes: Uint8Array, format: "PNG" | "JPEG" | "BMP"): Samples => {
   checkHeader(bytes, format);
-  const image = new Transformer(bytes).rotate();
+  const image = new Transformer(bytes);
+  if (format === "JPEG" && hasExif(bytes, format)) image.rotate(); // it copies, also where nothing is to be turned
   const data = image.rawPixelsSync();
   const { width, height, colorType } = image.metadataSync();
   const layout = layouts[colorType];

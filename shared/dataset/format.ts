@@ -18,11 +18,21 @@ export const formatOf = (bytes: Uint8Array): Format | undefined => {
   return undefined;
 };
 
-/** Whether a PNG has an eXIf chunk, where an orientation may hide. Chunks: length, type, data, checksum. */
-export const hasExif = (png: Uint8Array): boolean => {
-  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
-  for (let at = 8; at + 8 <= png.length; at += 12 + view.getUint32(at)) {
-    if (startsWith(png, "eXIf", at + 4)) return true;
+/**
+ * Whether a PNG has an eXIf chunk, or a JPEG an Exif segment before its first scan: where an orientation may hide. Chunks:
+ * length, type, data, checksum; segments: marker, length, data. A file that breaks off has none.
+ */
+export const hasExif = (bytes: Uint8Array, format: "PNG" | "JPEG"): boolean => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (format === "PNG") {
+    for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
+      if (startsWith(bytes, "eXIf", at + 4)) return true;
+    }
+    return false;
+  }
+  for (let at = 2; at + 4 <= bytes.length && view.getUint8(at + 1) !== 0xda;) {
+    if (startsWith(bytes, "Exif\0", at + 4)) return true;
+    at += view.getUint8(at + 1) === 0xff ? 1 : 2 + view.getUint16(at + 2);
   }
   return false;
 };

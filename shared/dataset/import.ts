@@ -46,6 +46,8 @@ const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
 export const importFolder = (options: ImportOptions): Effect.Effect<Imported, DatasetError> =>
   Effect.gen(function* () {
     const { name, path, maxSide, minClassImages, outputFolder, onProgress } = options;
+    // first, because they get ready while the folders are walked
+    const ask = yield* startWorkers(maxWorkers);
     const { root, classes, candidates, rejected } = yield* findImages(path);
     const assembly = new Assembly(rejected);
     let done = 0;
@@ -53,12 +55,9 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
       done += 1;
       onProgress?.({ done, total: candidates.length, rejected: assembly.rejected.length });
     };
-    const portions = portionsOf(candidates);
-    const workers = Math.min(maxWorkers, portions.length);
-    const ask = yield* startWorkers(workers);
-    const shardFiles = yield* Stream.fromIterable(portions).pipe(
+    const shardFiles = yield* Stream.fromIterable(portionsOf(candidates)).pipe(
       // One more than there are workers, so that none waits for the main thread.
-      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: workers + 1 }),
+      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: maxWorkers + 1 }),
       Stream.map((portion) => assembly.add(portion, progress)),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
       Stream.filter((shard) => shard !== undefined),

@@ -37,6 +37,17 @@ const cellsOf = (length: number, padding: number, total: number, count: number, 
   return { taps, pixel, weight };
 };
 
+/** Of the image before, because the next one often has its size. */
+let known: { readonly size: string; readonly across: Cells; readonly down: Cells } | undefined;
+
+const axesOf = (width: number, height: number, side: number) => {
+  const size = [width, height, side].join();
+  if (known?.size === size) return known;
+  const total = Math.max(width, height);
+  const along = (length: number) => cellsOf(length, (total - length) >> 1, total, side, side / total);
+  return known = { size, across: along(width), down: along(height) };
+};
+
 /** Source pixels that lie in the kernels' memory at a time, bytes, unless a line needs more: that memory never shrinks. */
 const windowBytes = 2 ** 20;
 const pageBytes = 2 ** 16;
@@ -73,9 +84,7 @@ export const areaSquare = (
   background: ArrayLike<number> = [0, 0, 0],
 ): Uint8Array => {
   const { width, height, channels, data } = image;
-  const total = Math.max(width, height);
-  const across = cellsOf(width, (total - width) >> 1, total, side, side / total);
-  const down = cellsOf(height, (total - height) >> 1, total, side, side / total);
+  const { across, down } = axesOf(width, height, side);
 
   const rowLength = width * channels;
   const lineLength = side * channels;
