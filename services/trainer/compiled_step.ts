@@ -56,12 +56,16 @@ const known = new Map<string, CompiledStep>();
 
 /** Steps that were recorded in this process, by everything that they depend on. */
 export const compiledSteps = {
-  get: (key: string): CompiledStep | undefined => known.get(key),
+  get: (key: string): CompiledStep | undefined => {
+    const step = known.get(key);
+    if (step !== undefined && known.delete(key)) known.set(key, step); // the one used last goes last
+    return step;
+  },
   add: (key: string, recorded: RecordedStep): void => {
     if (known.has(key)) return;
     known.set(key, new CompiledStep(recorded));
     if (known.size <= LIMIT) return;
-    const [[oldest, step]] = known as unknown as [[string, CompiledStep]];
+    const [oldest, step] = known.entries().next().value!;
     known.delete(oldest);
     step.dispose();
   },
