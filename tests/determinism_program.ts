@@ -3,7 +3,7 @@
 import { type ClassState, encodeLabels, RunRequest, specOf } from "@subtaxa/contracts";
 import { generatePseudoLabels } from "@subtaxa/clustering";
 import { batch, split } from "@subtaxa/dataset";
-import { embed, encodeCheckpoint, firstCheckpoint } from "@subtaxa/model";
+import { embed, encodeCheckpoint, encodeOptimizer, firstCheckpoint } from "@subtaxa/model";
 import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { createHash } from "node:crypto";
@@ -42,7 +42,7 @@ const first = trainEpoch(
   { spec, fold, epoch: 1, data, start: firstCheckpoint(spec, fold, null), labels: null },
   quiet,
 );
-const features = embed({ checkpoint: first.checkpoint, inputs: images, indices: train }, quiet);
+const features = embed({ checkpoint: first.state, inputs: images, indices: train }, quiet);
 const states = classes.map((name): ClassState => ({ name, allowedClusters: 3, clusters: 1, flag: 0 }));
 const { labels } = Result.getOrThrow(generatePseudoLabels({
   spec,
@@ -53,7 +53,7 @@ const { labels } = Result.getOrThrow(generatePseudoLabels({
   features: { image: train, values: features, dimension: features.length / train.length },
   previous: null,
 }, (points, allowedClusters, random) => xMeans(points, { ...spec, allowedClusters, random })));
-const second = trainEpoch({ spec, fold, epoch: 2, data, start: first.checkpoint, labels }, quiet);
+const second = trainEpoch({ spec, fold, epoch: 2, data, start: first.state, labels }, quiet);
 
 const hashOf = (...parts: readonly Uint8Array[]): string => {
   const hash = createHash("sha256");
@@ -70,6 +70,6 @@ console.log(JSON.stringify({
   batches: hashOf(...order.map(bytesOf), bytesOf(turned)),
   embeddings: hashOf(bytesOf(features)),
   pseudoLabels: hashOf(encodeLabels(labels)),
-  weights: hashOf(encodeCheckpoint(second.checkpoint)),
+  weights: hashOf(encodeCheckpoint(second.state), encodeOptimizer(second.state)),
   subclasses: labels.subclasses.length,
 }));

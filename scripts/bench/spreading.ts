@@ -177,7 +177,7 @@ export const eventOverheads: readonly Benchmark[] = [
       peerName: "the tensor work of the epoch",
       target: 100,
     },
-    { backbone: "resnet50", imageSize: 96, imagesPerClass: 400, epochs: 2 },
+    { backbone: "resnet50", imageSize: 96, imagesPerClass: 1000, epochs: 2 },
     ({ idle, busy }) => [idle, busy],
   ),
 ];

@@ -3,11 +3,11 @@ import { usesTriplets } from "@subtaxa/contracts";
 import type { Augmentation } from "@subtaxa/dataset";
 import {
   type BatchProgress,
-  type Checkpoint,
   followLabels,
   inputTensor,
   type RunData,
   stopwatch,
+  type TrainingState,
 } from "@subtaxa/model";
 import { type Random, random } from "@subtaxa/random";
 import { tf, type WorkContext } from "@subtaxa/tensorflow";
@@ -24,7 +24,7 @@ export interface EpochInput {
   readonly epoch: number;
   readonly data: RunData;
   /** As the previous epoch left it, or as a new model begins. */
-  readonly start: Checkpoint;
+  readonly start: TrainingState;
   /** The pseudo-labels in force; null while every class is whole. */
   readonly labels: Labels | null;
 }
@@ -47,7 +47,7 @@ const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measur
 export const trainEpoch = (
   { spec, fold, epoch, data, start, labels }: EpochInput,
   { cancelled, progress }: WorkContext<BatchProgress>,
-): { readonly checkpoint: Checkpoint; readonly training: TrainingSummary } => {
+): { readonly state: TrainingState; readonly training: TrainingSummary } => {
   const started = performance.now();
   const stream = (use: keyof typeof streams) => random(spec.seed, fold, epoch, streams[use]);
   const stopIfCancelled = () => {
@@ -86,7 +86,7 @@ export const trainEpoch = (
     if (!finite) throw TrainingError.diverged(epoch, batches.length, spec.learningRate);
 
     return {
-      checkpoint: trainee.checkpoint(measured),
+      state: trainee.state(measured),
       training: {
         loss: means.of("loss"),
         crossEntropy: means.of("crossEntropy"),
@@ -136,7 +136,7 @@ export const learningRateAt = (
 const trainBatch = (
   trainee: Trainee,
   { inputs, split: { train } }: RunData,
-  { preprocessing }: Checkpoint,
+  { preprocessing }: TrainingState,
   positions: Uint32Array,
   { row, subclass }: Assignment,
   augmentation: Augmentation,

@@ -1,10 +1,10 @@
-import { Blobs, type Bus, optionalFile, type Outcome } from "@subtaxa/bus";
-import { type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
+import { Blobs, type Bus, type BusError, optionalFile, type Outcome } from "@subtaxa/bus";
+import { type BlobRef, type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
 import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
-import type { TrainerWork } from "./worker.ts";
+import type { Stored, TrainerWork } from "./worker.ts";
 
 /** The thread that holds the network. It stays warm between epochs. */
 export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>()("subtaxa/Trainer") {
@@ -13,6 +13,11 @@ export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>
     TensorWorker.make<TrainerWork>(new URL("./worker.ts", import.meta.url)),
   );
 }
+
+const stored = (ref: BlobRef): Effect.Effect<Stored, BusError, Blobs> =>
+  Effect.gen(function* () {
+    return { file: yield* (yield* Blobs).file(ref), sha256: ref.sha256 };
+  });
 
 /**
  * Algorithm 1, "Train the encoder network": one epoch on the pseudo-labels in force.
@@ -24,26 +29,34 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
     const blobs = yield* Blobs;
     const worker = yield* Trainer;
     const { spec, fold, state } = event;
+    if ((state.checkpoint === null) !== (state.optimizer === null)) return yield* unexpected(event);
     const epoch = event.epoch + 1;
-    const outputFile = yield* scratchFile;
-    const training = yield* worker.call("train", {
+    const outputFiles = { checkpoint: yield* scratchFile, optimizer: yield* scratchFile };
+    const { training, sha256 } = yield* worker.call("train", {
       ...(yield* runDataFiles(event)),
       epoch,
+      previous: state.checkpoint && state.optimizer && {
+        checkpoint: yield* stored(state.checkpoint),
+        optimizer: yield* stored(state.optimizer),
+      },
       pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
-      checkpointFile: yield* optionalFile(state.checkpoint),
       labelsFile: yield* optionalFile(state.labels),
-      outputFile,
+      outputFiles,
     }, { onProgress: yield* progressOf({ runId: event.runId, fold, epoch, step: "train" }) });
-    const checkpoint = yield* blobs.putFile(outputFile, ownerOf(event));
+    const owner = ownerOf(event);
+    const { checkpoint, optimizer } = yield* Effect.all({
+      checkpoint: blobs.putFile(outputFiles.checkpoint, owner, sha256.checkpoint),
+      optimizer: blobs.putFile(outputFiles.optimizer, owner, sha256.optimizer),
+    });
     const trained: Event = {
       ...following(event),
       type: "epoch.trained",
       at: yield* timestamp,
       epoch,
-      state: { ...state, checkpoint },
+      state: { ...state, checkpoint, optimizer },
       training,
     };
-    // only the best and the last checkpoint are kept
-    const { checkpoint: former, best } = state;
-    return { events: [trained], obsolete: former && former.key !== best?.checkpoint.key ? [former] : [] };
+    // only the best and the last checkpoint are kept, and the last optimizer
+    const former = [state.checkpoint, state.optimizer].filter((ref) => ref !== null);
+    return { events: [trained], obsolete: former.filter(({ key }) => key !== state.best?.checkpoint.key) };
   }));

@@ -7,6 +7,7 @@ import {
   networks,
   type Scope,
   training,
+  type TrainingState,
 } from "@subtaxa/model";
 import {
   type AdamState,
@@ -37,7 +38,7 @@ export class TrainedNetwork {
   /** Shapes of batches that a step was taken with. */
   readonly #met = new Set<string>();
 
-  constructor(start: Checkpoint) {
+  constructor(start: TrainingState) {
     const { backbone, convention, frozen, statistics, parameters, steps } = start;
     this.#start = { backbone, convention, frozen, statistics };
     this.#frozen = new InferenceScope(upload(frozen), upload(frozenStatistics(start)));

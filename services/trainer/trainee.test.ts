@@ -1,4 +1,4 @@
-import { type Checkpoint, newCheckpoint } from "@subtaxa/model";
+import { newCheckpoint, type TrainingState } from "@subtaxa/model";
 import { formulaCheckpoint, formulaImages } from "@subtaxa/model/testing";
 import { nativeBackend, tf } from "@subtaxa/tensorflow";
 import type { Rank } from "@tensorflow/tfjs";
@@ -37,7 +37,7 @@ Deno.test("losses and every parameter's gradient equal the reference's", () => {
   expect(losses.loss).toBeCloseTo(fixture.crossEntropy + fixture.triplet, 4);
   expect(losses.terms).toBe(4);
   // After the first step Adam's first moment is a tenth of the gradient.
-  const { parameters, head, steps } = trained.checkpoint(new Map());
+  const { parameters, head, steps } = trained.state(new Map());
   const gradient = (first: Float32Array) => first.map((value) => 10 * value);
   expect([...parameters.keys()].sort()).toEqual(Object.keys(fixture.gradients).sort());
   for (const [name, expected] of Object.entries(fixture.gradients)) {
@@ -89,10 +89,10 @@ for (
   Deno.test(`${backbone}, ${freeze} frozen: the compiled second step is the one that runs operation by operation`, () => {
     const start = newCheckpoint({ backbone, imageSize: 32, classes: ["a", "b"], seed: 1, fold: 0, freeze });
     // every step of a new trainee is its first, which is not compiled
-    const stepwise = (checkpoint: Checkpoint, statistics: Checkpoint["statistics"]) => {
-      const trained = new Trainee({ ...checkpoint, statistics }, triplets);
+    const stepwise = (state: TrainingState, statistics: TrainingState["statistics"]) => {
+      const trained = new Trainee({ ...state, statistics }, triplets);
       trained.step(x, y, learningRate);
-      const next = trained.checkpoint(statistics);
+      const next = trained.state(statistics);
       trained.dispose();
       return next;
     };
@@ -112,7 +112,7 @@ for (
     );
     const trained = new Trainee({ ...start, statistics }, triplets);
     for (let step = 0; step < 2; step++) trained.step(x, y, learningRate);
-    const actual = trained.checkpoint(statistics);
+    const actual = trained.state(statistics);
     trained.dispose();
     let expected = start;
     for (let step = 0; step < 2; step++) expected = stepwise(expected, statistics);

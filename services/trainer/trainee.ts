@@ -1,5 +1,5 @@
 import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import type { Checkpoint, Head } from "@subtaxa/model";
+import type { Checkpoint, Head, TrainingState } from "@subtaxa/model";
 import { tf } from "@subtaxa/tensorflow";
 import { crossEntropy } from "./losses.ts";
 import { TrainedNetwork } from "./network.ts";
@@ -28,10 +28,10 @@ export interface BatchLosses {
   readonly negativeDistance: number;
 }
 
-/** A model in training: network, head and optimizer in TensorFlow's memory, from one checkpoint to the next. */
+/** A model in training: network, head and optimizer in TensorFlow's memory, from one epoch to the next. */
 export class Trainee {
   /** What training does not change. */
-  readonly #start: Omit<Checkpoint, "parameters">;
+  readonly #start: Omit<TrainingState, "parameters">;
   readonly #triplets: TripletLoss | undefined;
   readonly #network: TrainedNetwork;
   readonly #kernel: RowVariable;
@@ -39,7 +39,7 @@ export class Trainee {
   readonly #headSteps: Int32Array;
 
   /** `triplets` absent: cross-entropy alone. */
-  constructor(start: Checkpoint, triplets?: TripletLoss) {
+  constructor(start: TrainingState, triplets?: TripletLoss) {
     const { parameters: _, ...others } = start;
     const { head } = others;
     this.#start = others;
@@ -96,7 +96,7 @@ export class Trainee {
   }
 
   /** Everything as plain arrays. */
-  checkpoint(statistics: Checkpoint["statistics"]): Checkpoint {
+  state(statistics: Checkpoint["statistics"]): TrainingState {
     const { head } = this.#start;
     const { step, weights } = this.#network.state();
     const read = ({ variable, first, second }: RowVariable): Head["kernel"] => ({

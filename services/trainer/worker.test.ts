@@ -1,10 +1,11 @@
-import { decodeCheckpoint } from "@subtaxa/model";
+import { decodeCheckpoint, withOptimizer } from "@subtaxa/model";
 import { stripesOnDisk } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Cause, Effect, Exit, Fiber } from "effect";
 import { expect } from "expect";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { TrainerWork } from "./worker.ts";
+import type { TrainerWork, TrainInput, TrainOutput } from "./worker.ts";
 
 const url = new URL("./worker.ts", import.meta.url);
 
@@ -31,110 +32,97 @@ const valueOf = <A, E>(exit: Exit.Exit<A, E>): A => {
   throw new Error(Cause.pretty(exit.cause));
 };
 
+/** What a first epoch takes besides the data, and where it writes. */
+const firstEpoch = { epoch: 1, previous: null, pretrainedFile: null, labelsFile: null };
+const filesIn = (folder: string, name: string) => ({
+  checkpoint: join(folder, `${name}.checkpoint`),
+  optimizer: join(folder, `${name}.optimizer`),
+});
+const storedAt = (files: TrainInput["outputFiles"], sha256: TrainOutput["sha256"]) => ({
+  checkpoint: { file: files.checkpoint, sha256: sha256.checkpoint },
+  optimizer: { file: files.optimizer, sha256: sha256.optimizer },
+});
+
 Deno.test("the worker trains epoch after epoch, warm or cold, from and to files", async () => {
   const exit = await withWorker((worker, input, folder) =>
     Effect.gen(function* () {
-      const [first, second, again] = ["1", "2", "2-again"].map((name) => join(folder, name));
+      const [first, second, again] = ["1", "2", "2-again"].map((name) => filesIn(folder, name));
       const done: number[] = [];
-      const one = yield* worker.call("train", {
-        ...input,
-        epoch: 1,
-        checkpointFile: null,
-        pretrainedFile: null,
-        labelsFile: null,
-        outputFile: first!,
-      }, { onProgress: ({ done: batches }) => void done.push(batches) });
-      const next = { ...input, epoch: 2, checkpointFile: first!, pretrainedFile: null, labelsFile: null };
-      const warm = yield* worker.call("train", { ...next, outputFile: second! });
+      const one = yield* worker.call("train", { ...input, ...firstEpoch, outputFiles: first! }, {
+        onProgress: ({ done: batches }) => void done.push(batches),
+      });
+      const next = { ...input, ...firstEpoch, epoch: 2, previous: storedAt(first!, one.sha256) };
+      const warm = yield* worker.call("train", { ...next, outputFiles: second! });
       // The worker now holds epoch 2: epoch 1 has to be loaded.
-      const cold = yield* worker.call("train", { ...next, outputFile: again! });
-      const checkpoint = decodeCheckpoint(yield* Effect.promise(() => Deno.readFile(again!)), "2");
-      return { one, warm, cold, done, checkpoint };
+      const cold = yield* worker.call("train", { ...next, outputFiles: again! });
+      const bytes = yield* Effect.promise(() =>
+        Promise.all([again!.checkpoint, again!.optimizer].map((file) => Deno.readFile(file)))
+      );
+      return { one, warm, cold, done, bytes };
     })
   );
-  const { one, warm, cold, done, checkpoint } = valueOf(exit);
+  const { one, warm, cold, done, bytes: [checkpoint, optimizer] } = valueOf(exit);
   expect(done).toEqual([1, 2, 3]);
-  expect(one).toMatchObject({ images: 42, subclasses: 2 });
-  expect(warm.loss).toBeLessThan(one.loss);
-  expect(cold.loss).toBeCloseTo(warm.loss, 4);
-  expect(checkpoint).toMatchObject({ epoch: 2, backbone: "small", classes: ["lying", "standing"], steps: 6 });
+  expect(one.training).toMatchObject({ images: 42, subclasses: 2 });
+  expect(warm.training.loss).toBeLessThan(one.training.loss);
+  expect(cold.training.loss).toBeCloseTo(warm.training.loss, 4);
+  const hashes = [checkpoint!, optimizer!].map((bytes) => createHash("sha256").update(bytes).digest("hex"));
+  expect([cold.sha256.checkpoint, cold.sha256.optimizer]).toEqual(hashes);
+  expect(withOptimizer(decodeCheckpoint(checkpoint!, "2"), optimizer!, "2")).toMatchObject({
+    ...{ epoch: 2, backbone: "small", classes: ["lying", "standing"], steps: 6 },
+  });
 });
 
-Deno.test("an interrupted epoch stops early and leaves no checkpoint", async () => {
+Deno.test("an interrupted epoch stops early and leaves no state", async () => {
   const exit = await withWorker((worker, input, folder) =>
     Effect.gen(function* () {
-      const outputFile = join(folder, "never");
+      const outputFiles = filesIn(folder, "never");
       const begun = Promise.withResolvers<void>();
       const spec = { ...input.spec, batchSize: 2 };
       const fiber = yield* Effect.forkChild(
-        worker.call(
-          "train",
-          {
-            ...input,
-            spec,
-            epoch: 1,
-            checkpointFile: null,
-            pretrainedFile: null,
-            labelsFile: null,
-            outputFile,
-          },
-          {
-            onProgress: () => begun.resolve(),
-          },
-        ),
+        worker.call("train", { ...input, ...firstEpoch, spec, outputFiles }, {
+          onProgress: () => begun.resolve(),
+        }),
       );
       yield* Effect.promise(() => begun.promise);
       yield* Fiber.interrupt(fiber);
-      return yield* Effect.promise(() => Deno.stat(outputFile).then(() => true, () => false));
+      return [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("never"));
     })
   );
-  expect(valueOf(exit)).toBe(false);
+  expect(valueOf(exit)).toEqual([]);
 });
 
 Deno.test("a manifest that is none arrives as a typed error", async () => {
-  const exit = await withWorker((worker, input, folder) =>
-    Effect.flip(worker.call("train", {
-      ...input,
-      manifestFile: input.shardFiles[0]!,
-      epoch: 1,
-      checkpointFile: null,
-      pretrainedFile: null,
-      labelsFile: null,
-      outputFile: join(folder, "1"),
-    }))
-  );
+  const exit = await withWorker((worker, input, folder) => {
+    const outputFiles = filesIn(folder, "1");
+    const wrong = { ...input, ...firstEpoch, manifestFile: input.shardFiles[0]!, outputFiles };
+    return Effect.flip(worker.call("train", wrong));
+  });
   expect(valueOf(exit)).toMatchObject({ _tag: "DatasetError", reason: { _tag: "ManifestInvalid" } });
 });
 
-Deno.test("a checkpoint of another run arrives as a typed error", async () => {
-  const exit = await withWorker((worker, input, folder) =>
-    Effect.gen(function* () {
-      const outputFile = join(folder, "1");
-      yield* worker.call("train", {
-        ...input,
-        epoch: 1,
-        checkpointFile: null,
-        pretrainedFile: null,
-        labelsFile: null,
-        outputFile,
-      });
-      const spec = { ...input.spec, classes: ["standing", "lying"] };
-      return yield* Effect.flip(
-        worker.call("train", {
-          ...input,
-          spec,
-          epoch: 2,
-          checkpointFile: outputFile,
-          pretrainedFile: null,
-          labelsFile: null,
-          outputFile,
-        }),
-      );
-    })
-  );
-  expect(valueOf(exit)).toMatchObject({
-    _tag: "ModelError",
-    reason: { _tag: "Incompatible" },
-    retryable: false,
+for (const memory of ["warm", "cold"]) {
+  Deno.test(`a ${memory} checkpoint of another run arrives as a typed error`, async () => {
+    const exit = await withWorker((worker, input, folder) =>
+      Effect.gen(function* () {
+        const outputFiles = filesIn(folder, "1");
+        const { sha256 } = yield* worker.call("train", { ...input, ...firstEpoch, outputFiles });
+        if (memory === "cold") {
+          const other = { ...input.spec, seed: 9 };
+          const files = filesIn(folder, "other");
+          yield* worker.call("train", { ...input, ...firstEpoch, spec: other, outputFiles: files });
+        }
+        const spec = { ...input.spec, classes: ["standing", "lying"] };
+        const previous = storedAt(outputFiles, sha256);
+        return yield* Effect.flip(
+          worker.call("train", { ...input, ...firstEpoch, spec, epoch: 2, previous, outputFiles }),
+        );
+      })
+    );
+    expect(valueOf(exit)).toMatchObject({
+      _tag: "ModelError",
+      reason: { _tag: "Incompatible" },
+      retryable: false,
+    });
   });
-});
+}

@@ -1,13 +1,15 @@
 import { decodeLabels } from "@subtaxa/contracts";
 import {
   type BatchProgress,
-  type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  encodeOptimizer,
   firstCheckpoint,
   requireSameRun,
   type RunDataInput,
   runDataLoader,
+  type TrainingState,
+  withOptimizer,
 } from "@subtaxa/model";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
 import { createHash } from "node:crypto";
@@ -17,42 +19,60 @@ export interface TrainInput extends RunDataInput {
   /** The epoch to train, from 1. */
   readonly epoch: number;
   /** As the previous epoch left it; null before the first, where the network starts from `pretrainedFile`, if there is one. */
-  readonly checkpointFile: string | null;
+  readonly previous: Readonly<Record<Part, Stored>> | null;
   readonly pretrainedFile: string | null;
   readonly labelsFile: string | null;
-  /** Gets the new checkpoint. */
-  readonly outputFile: string;
+  /** Where the new state goes. */
+  readonly outputFiles: Readonly<Record<Part, string>>;
+}
+
+/** The state of the training is two files: what classifies, and what only the next epoch needs. */
+type Part = "checkpoint" | "optimizer";
+
+export interface Stored {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+export interface TrainOutput {
+  readonly training: TrainingSummary;
+  /** SHA-256 of the files that were written. */
+  readonly sha256: Readonly<Record<Part, string>>;
 }
 
 const { load } = runDataLoader();
-const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** The checkpoint that was written last: usually the one that the next epoch asks for. */
-let warm: { readonly sha256: string; readonly checkpoint: Checkpoint } | undefined;
+/** The state that was written last: usually the one that the next epoch asks for. */
+let warm: { readonly sha256: TrainOutput["sha256"]; readonly state: TrainingState } | undefined;
 
-const checkpointAt = async (file: string): Promise<Checkpoint> => {
-  const bytes = await Deno.readFile(file);
-  return warm?.sha256 === hashOf(bytes) ? warm.checkpoint : decodeCheckpoint(bytes, file);
+const stateOf = async ({ checkpoint, optimizer }: Readonly<Record<Part, Stored>>): Promise<TrainingState> => {
+  if (warm?.sha256.checkpoint === checkpoint.sha256 && warm.sha256.optimizer === optimizer.sha256) {
+    return warm.state;
+  }
+  const read = decodeCheckpoint(await Deno.readFile(checkpoint.file), checkpoint.file);
+  return withOptimizer(read, await Deno.readFile(optimizer.file), optimizer.file);
+};
+
+const write = async (file: string, bytes: Uint8Array): Promise<string> => {
+  await Deno.writeFile(file, bytes);
+  return createHash("sha256").update(bytes).digest("hex");
 };
 
 const operations = {
-  /** Trains one epoch and writes the checkpoint that it ends with. */
-  train: async (input: TrainInput, context: WorkContext<BatchProgress>): Promise<TrainingSummary> => {
-    const { spec, fold, epoch, checkpointFile, pretrainedFile, labelsFile, outputFile } = input;
+  /** Trains one epoch and writes the state that it ends with. */
+  train: async (input: TrainInput, context: WorkContext<BatchProgress>): Promise<TrainOutput> => {
+    const { spec, fold, epoch, previous, pretrainedFile, labelsFile, outputFiles } = input;
     const data = await load(input);
-    const start = checkpointFile === null
-      ? firstCheckpoint(spec, fold, pretrainedFile)
-      : await checkpointAt(checkpointFile);
-    if (checkpointFile !== null) requireSameRun(start, spec, checkpointFile);
+    const start = previous === null ? firstCheckpoint(spec, fold, pretrainedFile) : await stateOf(previous);
+    if (previous !== null) requireSameRun(start, spec, previous.checkpoint.file);
     const labels = labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile));
-    const { checkpoint, training } = trainEpoch(
-      { spec, fold, epoch, data, start, labels },
-      context,
-    );
-    const bytes = encodeCheckpoint(checkpoint);
-    await Deno.writeFile(outputFile, bytes);
-    warm = { sha256: hashOf(bytes), checkpoint };
-    return training;
+    const { state, training } = trainEpoch({ spec, fold, epoch, data, start, labels }, context);
+    const sha256 = {
+      checkpoint: await write(outputFiles.checkpoint, encodeCheckpoint(state)),
+      optimizer: await write(outputFiles.optimizer, encodeOptimizer(state)),
+    };
+    warm = { sha256, state };
+    return { training, sha256 };
   },
 };
 

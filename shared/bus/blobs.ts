@@ -13,8 +13,8 @@ import { attempt, BusError } from "./error.ts";
 
 export const BUCKET = "subtaxa-blobs";
 
-/** Bytes of a message of the object store: each is waited for, so few large ones; half of the server's default limit. */
-const chunkBytes = 512 * 1024;
+/** Bytes of a message of the object store: each is waited for, so few large ones; just below the server's default limit. */
+const chunkBytes = 1000 * 1024;
 setSha256Backend("native"); // the client's default is JavaScript
 
 const sentBytes = Metric.counter("subtaxa_blob_sent_bytes_total", {
@@ -59,8 +59,8 @@ export class Blobs extends Context.Service<Blobs, {
    * removing one never takes the other away. Without owner, equal content is one blob for all.
    */
   put(bytes: Uint8Array, owner?: string): Effect.Effect<BlobRef, BusError>;
-  /** The file is moved into the cache. */
-  putFile(path: string, owner?: string): Effect.Effect<BlobRef, BusError>;
+  /** The file is moved into the cache. `sha256`: its hash, where that is known already. */
+  putFile(path: string, owner?: string, sha256?: string): Effect.Effect<BlobRef, BusError>;
   /** Path of the blob's bytes in the local cache, fetched if they are not there. The file is read-only by convention. */
   file(ref: BlobRef): Effect.Effect<string, BusError>;
   get(ref: BlobRef): Effect.Effect<Uint8Array<ArrayBuffer>, BusError>;
@@ -128,8 +128,11 @@ export class Blobs extends Context.Service<Blobs, {
           return ref.bytes;
         }).pipe(Effect.flatMap((bytes) => Metric.update(sentBytes, bytes)));
 
-      const putFile = Effect.fn("blobs.putFile")(function* (path: string, owner?: string) {
-        const { sha256, bytes } = yield* onDisk(path, () => hashOfFile(path));
+      const putFile = Effect.fn("blobs.putFile")(function* (path: string, owner?: string, known?: string) {
+        const { sha256, bytes } = yield* onDisk(
+          path,
+          async () => known ? { sha256: known, bytes: (await stat(path)).size } : await hashOfFile(path),
+        );
         const ref: BlobRef = { key: keyOf(sha256, owner), sha256, bytes };
         yield* Effect.annotateCurrentSpan({ "subtaxa.blob": ref.key, "subtaxa.bytes": bytes });
         yield* settle(path, ref);

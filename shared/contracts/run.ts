@@ -184,8 +184,10 @@ export type ClassState = z.infer<typeof ClassState>;
 
 /** What one fold of a run carries from event to event; whoever takes the next message needs nothing else. */
 export const FoldState = open(z.object({
-  /** Weights, optimizer moments and head after the latest finished epoch; null before the first. */
+  /** Weights, batch statistics and head after the latest finished epoch; null before the first. */
   checkpoint: BlobRef.nullable(),
+  /** The optimizer's moments and step counts at that checkpoint: what training goes on with, and nobody else reads. */
+  optimizer: BlobRef.nullable().default(null),
   /** Pseudo-labels in force (`labels` artifact); null while every class is whole. */
   labels: BlobRef.nullable(),
   /** What a frozen backbone makes of every image (`features` artifact); null where the backbone is trained. */
@@ -204,6 +206,7 @@ export type FoldState = z.infer<typeof FoldState>;
 /** The state of Algorithm 1 at its first line: one allowed cluster and flag 0 for each class. */
 export const initialFoldState = (classes: readonly string[]): FoldState => ({
   checkpoint: null,
+  optimizer: null,
   labels: null,
   frozen: null,
   classes: classes.map((name) => ({ name, allowedClusters: 1, flag: 0, clusters: 1 })),

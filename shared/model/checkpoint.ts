@@ -1,17 +1,17 @@
 import { Backbone, Freeze, type RunSpec } from "@subtaxa/contracts";
 import { z } from "zod";
 import { ModelError } from "./error.ts";
-import type { Head, Trained } from "./head.ts";
+import type { Head, HeadValues, Trained } from "./head.ts";
 import { Convention } from "./layers.ts";
 import { Preprocessing } from "./preprocessing.ts";
 import { readSafetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 
-/** A trainable tensor of the network with Adam's moments. */
-export interface Parameter extends Trained {
+/** A trainable tensor of the network. */
+export interface Parameter extends Pick<Trained, "value"> {
   readonly shape: readonly number[];
 }
 
-/** A model at rest, with all that training needs to go on as if it had not been interrupted. */
+/** A model at rest: what embeds and classifies. */
 export interface Checkpoint {
   readonly backbone: Backbone;
   /** Side of the images it was trained on, pixels. */
@@ -29,17 +29,24 @@ export interface Checkpoint {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Those of the frozen stages. */
   readonly frozen: ReadonlyMap<string, Weights<Float32Array>>;
-  /** Adam steps that `parameters` have taken; the head's rows count their own. */
-  readonly steps: number;
   /** `<layer>/moving_mean` and `<layer>/moving_variance`; empty before the first epoch of random weights. */
   readonly statistics: ReadonlyMap<string, Weights<Float32Array>>;
+  readonly head: HeadValues;
+}
+
+/** A checkpoint together with the optimizer: all that training needs to go on as if it had not been interrupted. */
+export interface TrainingState extends Checkpoint {
+  /** The trainable tensors with Adam's moments. */
+  readonly parameters: ReadonlyMap<string, Parameter & Trained>;
+  /** Adam steps that `parameters` have taken; the head's rows count their own. */
+  readonly steps: number;
   readonly head: Head;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const METADATA_KEY = "subtaxa";
 
-/** What the tensors alone do not say, as JSON in the file's metadata. */
+/** What the tensors of a checkpoint alone do not say, as JSON in the file's metadata. */
 const Description = z.object({
   v: z.literal(VERSION),
   backbone: Backbone,
@@ -53,37 +60,55 @@ const Description = z.object({
   rows: z.array(z.object({ class: z.number().int().min(0), id: z.number().int().min(0) })).min(1),
 });
 
-const kinds = {
-  parameter: "model/",
-  frozen: "frozen/",
-  statistic: "statistics/",
-  first: "adam/m/",
-  second: "adam/v/",
-};
+/** The same of the optimizer: the epoch is that of its checkpoint. */
+const OptimizerDescription = z.object({ v: z.literal(VERSION), epoch: z.number().int().min(0) });
+
+const kinds = { parameter: "model/", frozen: "frozen/", statistic: "statistics/" };
+const moments = { first: "adam/m/", second: "adam/v/" };
 const [HEAD_KERNEL, HEAD_BIAS] = ["head/kernel", "head/bias"];
 const [STEPS, HEAD_STEPS] = ["adam/steps", "adam/head_steps"];
 
-/** Safetensors bytes: weights under `model/`, batch statistics, Adam's moments and step counts; the rest as metadata. */
+const kernelShape = ({ rows, width }: HeadValues) => [rows.length, width];
+const biasShape = ({ rows }: HeadValues) => [rows.length];
+
+/** Safetensors bytes: weights under `model/`, head included, and batch statistics; the rest as metadata. */
 export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array<ArrayBuffer> => {
-  const { parameters, frozen, statistics, steps, head, ...others } = checkpoint;
-  const { rows, width } = head;
-  const trainable = new Map<string, Parameter>([
+  const { parameters, frozen, statistics, head, ...others } = checkpoint;
+  const trained = new Map<string, Parameter>([
     ...parameters,
-    [HEAD_KERNEL, { shape: [rows.length, width], ...head.kernel }],
-    [HEAD_BIAS, { shape: [rows.length], ...head.bias }],
+    [HEAD_KERNEL, { shape: kernelShape(head), value: head.kernel.value }],
+    [HEAD_BIAS, { shape: biasShape(head), value: head.bias.value }],
   ]);
-  const part = (prefix: string, values: (parameter: Parameter) => Float32Array) =>
-    [...trainable].map(([name, p]) => [prefix + name, { shape: p.shape, values: values(p) }] as const);
   const tensors = new Map<string, Weights>([
-    ...part(kinds.parameter, (p) => p.value),
+    ...[...trained].map(([name, { shape, value: values }]) =>
+      [kinds.parameter + name, { shape, values }] as const
+    ),
     ...[...frozen].map(([name, weights]) => [kinds.frozen + name, weights] as const),
     ...[...statistics].map(([name, weights]) => [kinds.statistic + name, weights] as const),
-    ...part(kinds.first, (p) => p.first),
-    ...part(kinds.second, (p) => p.second),
-    [STEPS, { shape: [1], values: Int32Array.of(steps) }],
-    [HEAD_STEPS, { shape: [rows.length], values: head.steps }],
   ]);
-  const description = { v: VERSION, ...others, rows };
+  const description = Description.parse({ v: VERSION, ...others, rows: head.rows });
+  return writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
+};
+
+/** Safetensors bytes: Adam's moments and step counts, to be kept beside the checkpoint of the same state. */
+export const encodeOptimizer = (state: TrainingState): Uint8Array<ArrayBuffer> => {
+  const { parameters, steps, head, epoch } = state;
+  const trained = new Map<string, Parameter & Trained>([
+    ...parameters,
+    [HEAD_KERNEL, { shape: kernelShape(head), ...head.kernel }],
+    [HEAD_BIAS, { shape: biasShape(head), ...head.bias }],
+  ]);
+  const tensors = new Map<string, Weights>([
+    ...[...trained].map(([name, { shape, first: values }]) =>
+      [moments.first + name, { shape, values }] as const
+    ),
+    ...[...trained].map(([name, { shape, second: values }]) =>
+      [moments.second + name, { shape, values }] as const
+    ),
+    [STEPS, { shape: [1], values: Int32Array.of(steps) }],
+    [HEAD_STEPS, { shape: biasShape(head), values: head.steps }],
+  ]);
+  const description: z.infer<typeof OptimizerDescription> = { v: VERSION, epoch };
   return writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
 };
 
@@ -95,18 +120,16 @@ const parseJson = (text: string): unknown => {
   }
 };
 
-/** Throws `ModelError/Malformed` for bytes that are no complete checkpoint. `file` is named in the message. */
-export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint => {
+/** The tensors of a file and its description; all that is wrong is said as `ModelError/Malformed` with `what` the file isn't. */
+const open = <D>(bytes: Uint8Array, file: string, description: z.ZodType<D>, what: string) => {
   const malformed = (detail: string) =>
     new ModelError({
       reason: { _tag: "Malformed", file },
-      message: `${file} is not a checkpoint of Subtaxa: ${detail}`,
+      message: `${file} is not ${what}: ${detail}`,
     });
   const { tensors, metadata } = readSafetensors(bytes, file);
-  const parsed = Description.safeParse(parseJson(metadata[METADATA_KEY] ?? ""));
+  const parsed = description.safeParse(parseJson(metadata[METADATA_KEY] ?? ""));
   if (!parsed.success) throw malformed(`its metadata are wrong: ${z.prettifyError(parsed.error)}`);
-  const { v: _, rows, ...description } = parsed.data;
-
   const floats = (name: string, shape?: readonly number[]): Weights<Float32Array> => {
     const { values, shape: actual } = tensors.get(name) ?? {};
     if (!(values instanceof Float32Array) || !actual) throw malformed(`float tensor '${name}' is missing`);
@@ -120,36 +143,68 @@ export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint =>
     if (values instanceof Int32Array && values.length === length) return values;
     throw malformed(`integer tensor '${name}' of ${length} values is missing`);
   };
-  const names = (prefix: string) =>
-    [...tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-  const parameter = (name: string): Parameter => {
-    const { shape, values: value } = floats(kinds.parameter + name);
-    return {
-      shape,
-      value,
-      first: floats(kinds.first + name, shape).values,
-      second: floats(kinds.second + name, shape).values,
-    };
-  };
+  const all = (prefix: string): ReadonlyMap<string, Weights<Float32Array>> =>
+    new Map(
+      [...tensors.keys()].filter((name) => name.startsWith(prefix))
+        .map((name) => [name.slice(prefix.length), floats(name)]),
+    );
+  return { description: parsed.data, malformed, floats, integers, all };
+};
 
-  const { shape: kernelShape, ...kernel } = parameter(HEAD_KERNEL);
-  const { shape: biasShape, ...bias } = parameter(HEAD_BIAS);
-  const [rowCount, width] = kernelShape;
-  const fits = rowCount === rows.length && kernelShape.length === 2 &&
-    biasShape.join() === String(rows.length);
-  if (!fits || rows.some((row) => row.class >= description.classes.length)) {
-    throw malformed(`its head of shape [${kernelShape}] does not fit its ${rows.length} rows`);
+/** Throws `ModelError/Malformed` for bytes that are no complete checkpoint. `file` is named in the message. */
+export const decodeCheckpoint = (bytes: Uint8Array, file: string): Checkpoint => {
+  const { description, malformed, floats, all } = open(bytes, file, Description, "a checkpoint of Subtaxa");
+  const { v: _, rows, ...others } = description;
+  const kernel = floats(kinds.parameter + HEAD_KERNEL);
+  const bias = floats(kinds.parameter + HEAD_BIAS);
+  const [rowCount, width] = kernel.shape;
+  const fits = rowCount === rows.length && kernel.shape.length === 2 &&
+    bias.shape.join() === String(rows.length);
+  if (!fits || rows.some((row) => row.class >= others.classes.length)) {
+    throw malformed(`its head of shape [${kernel.shape}] does not fit its ${rows.length} rows`);
   }
-  const inHead = new Set([HEAD_KERNEL, HEAD_BIAS]);
+  const parameters = [...all(kinds.parameter)].filter(([name]) => name !== HEAD_KERNEL && name !== HEAD_BIAS);
   return {
-    ...description,
+    ...others,
+    parameters: new Map(parameters.map(([name, { shape, values: value }]) => [name, { shape, value }])),
+    frozen: all(kinds.frozen),
+    statistics: all(kinds.statistic),
+    head: { rows, width: width!, kernel: { value: kernel.values }, bias: { value: bias.values } },
+  };
+};
+
+/**
+ * The checkpoint with the optimizer's part of the same epoch. Throws `ModelError/Malformed` for bytes that are not complete,
+ * or belong to another checkpoint.
+ */
+export const withOptimizer = (checkpoint: Checkpoint, bytes: Uint8Array, file: string): TrainingState => {
+  const { description, malformed, floats, integers } = open(
+    bytes,
+    file,
+    OptimizerDescription,
+    "an optimizer's state of Subtaxa",
+  );
+  const { parameters, head, epoch } = checkpoint;
+  if (description.epoch !== epoch) {
+    throw malformed(`it is of epoch ${description.epoch}, the checkpoint of epoch ${epoch}`);
+  }
+  const trained = (name: string, shape: readonly number[], value: Float32Array): Trained => ({
+    value,
+    first: floats(moments.first + name, shape).values,
+    second: floats(moments.second + name, shape).values,
+  });
+  return {
+    ...checkpoint,
     parameters: new Map(
-      names(kinds.parameter).filter((name) => !inHead.has(name)).map((name) => [name, parameter(name)]),
+      [...parameters].map(([name, { shape, value }]) => [name, { shape, ...trained(name, shape, value) }]),
     ),
     steps: integers(STEPS, 1)[0]!,
-    frozen: new Map(names(kinds.frozen).map((name) => [name, floats(kinds.frozen + name)])),
-    statistics: new Map(names(kinds.statistic).map((name) => [name, floats(kinds.statistic + name)])),
-    head: { rows, width: width!, kernel, bias, steps: integers(HEAD_STEPS, rows.length) },
+    head: {
+      ...head,
+      kernel: trained(HEAD_KERNEL, kernelShape(head), head.kernel.value),
+      bias: trained(HEAD_BIAS, biasShape(head), head.bias.value),
+      steps: integers(HEAD_STEPS, head.rows.length),
+    },
   };
 };
 

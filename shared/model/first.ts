@@ -1,5 +1,5 @@
 import type { RunSpec } from "@subtaxa/contracts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { TrainingState } from "./checkpoint.ts";
 import { ModelError } from "./error.ts";
 import { newCheckpoint } from "./model.ts";
 import { decodePretrained, type Pretrained } from "./pretrained/mod.ts";
@@ -18,7 +18,7 @@ export const readPretrainedOf = (
 };
 
 /** What a fold's first epoch starts from; `pretrainedFile` null: random weights. Throws `ModelError`. */
-export const firstCheckpoint = (spec: RunSpec, fold: number, pretrainedFile: string | null): Checkpoint =>
+export const firstCheckpoint = (spec: RunSpec, fold: number, pretrainedFile: string | null): TrainingState =>
   newCheckpoint({
     ...spec,
     fold,

@@ -15,11 +15,17 @@ export interface Trained {
 
 /**
  * The classification layer, one row per sub-class: logit of row r = ⟨kernel[r], embedding⟩ + bias[r].
- * `kernel` is rows × width, `bias` and `steps` (of Adam, for its bias correction) have an entry per row.
+ * `kernel` is rows × width, `bias` has an entry per row.
  */
-export interface Head {
+export interface HeadValues {
   readonly rows: readonly HeadRow[];
   readonly width: number;
+  readonly kernel: Pick<Trained, "value">;
+  readonly bias: Pick<Trained, "value">;
+}
+
+/** The classification layer in training. `steps` of Adam are counted for each row, for its bias correction. */
+export interface Head extends HeadValues {
   readonly kernel: Trained;
   readonly bias: Trained;
   readonly steps: Int32Array;

@@ -3,9 +3,12 @@ export {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  encodeOptimizer,
   type Parameter,
   readCheckpoint,
   requireSameRun,
+  type TrainingState,
+  withOptimizer,
 } from "./checkpoint.ts";
 export { firstCheckpoint, readPretrainedOf } from "./first.ts";
 export { ModelError, type ModelReason } from "./error.ts";

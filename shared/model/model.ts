@@ -2,7 +2,7 @@ import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { type Backbone, type Freeze, frozenStages } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint, TrainingState } from "./checkpoint.ts";
 import { newHead } from "./head.ts";
 import { Layers } from "./layers.ts";
 import { networks } from "./networks.ts";
@@ -28,7 +28,7 @@ export interface NewModel {
  * A model before its first epoch, with one head row per class, sub-class 0. Embedding and head are seeded and random, and so
  * is the backbone unless it is pretrained, in which case it brings its statistics.
  */
-export const newCheckpoint = (model: NewModel): Checkpoint => {
+export const newCheckpoint = (model: NewModel): TrainingState => {
   const { backbone, imageSize, classes, seed, fold, freeze = "none", pretrained } = model;
   const network = networks[backbone];
   const convention = pretrained?.convention ?? "keras";
@@ -84,7 +84,7 @@ export interface Model {
 const upload = (weights: ReadonlyMap<string, Weights>) =>
   new Map([...weights].map(([name, { shape, values }]) => [name, tf.tensor(values, [...shape])] as const));
 
-/** Brings a checkpoint's weights and statistics, without the optimizer's, into memory; the caller disposes the model. */
+/** Brings a checkpoint's weights and statistics into memory; the caller disposes the model. */
 export const loadModel = (checkpoint: Checkpoint): Model => {
   const { head, statistics, frozen, convention } = checkpoint;
   const trained = [...checkpoint.parameters].map(([name, { shape, value }]) =>

@@ -6,7 +6,7 @@ import type { Rank, Tensor4D } from "@tensorflow/tfjs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { TrainingState } from "./checkpoint.ts";
 import { type Convention, Layers } from "./layers.ts";
 import { newCheckpoint } from "./model.ts";
 import { networks } from "./networks.ts";
@@ -21,7 +21,7 @@ const offsetAndScale = (name: string, shape: readonly number[]): [number, number
 };
 
 /** The model of scripts/fixtures/model_small.py: 16 pixels, five classes, weights by formula. */
-export const formulaCheckpoint = (): Checkpoint => {
+export const formulaCheckpoint = (): TrainingState => {
   const classes = Array.from({ length: 5 }, (_, c) => `class ${c}`);
   const checkpoint = newCheckpoint({ backbone: "small", imageSize: 16, classes, seed: 1, fold: 0 });
   [...checkpoint.parameters].forEach(([name, { shape, value }], index) => {
@@ -100,7 +100,7 @@ export const stripesOnDisk = async (folder: string, count: number): Promise<RunD
 };
 
 /** An untrained model for that run, with statistics that leave everything as it is, so that it can be used for inference. */
-export const untrainedCheckpoint = ({ spec, fold }: RunDataInput): Checkpoint => {
+export const untrainedCheckpoint = ({ spec, fold }: RunDataInput): TrainingState => {
   const start = newCheckpoint({ ...spec, fold, pretrained: null });
   const statistics = [...start.parameters].filter(([name]) => name.endsWith("/gamma")).flatMap(
     ([name, { shape, value }]) => {

@@ -79,7 +79,8 @@ export const syntheticRun = (run: SyntheticRun): Event[] => {
     for (let epoch = 1;; epoch++) {
       const crossEntropy = 0.3 + 2.3 * Math.exp(-epoch / 5) + 0.05 * random();
       const triplet = 0.25 + 0.1 * random();
-      state = { ...state, checkpoint: blobOf("checkpoint", fold, epoch) };
+      const optimizer = blobOf("optimizer", fold, epoch);
+      state = { ...state, checkpoint: blobOf("checkpoint", fold, epoch), optimizer };
       yield {
         type: "epoch.trained",
         ...fact(epoch),
