@@ -46,7 +46,7 @@ export const spreading: Benchmark = {
     Math.round(0.7 * images)
   } images: two extractors, one TensorFlow thread each`,
   peerName: "one extractor, one TensorFlow thread",
-  target: 1.8,
+  target: 1.7,
   rounds: 3,
   prepare: (folder) =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import type { Random } from "@subtaxa/random";
 import { type Frame, frameOf } from "./frame.ts";
-import { Attempt, lloyd } from "./lloyd.ts";
+import { Attempt, lloyd, plainLloyd } from "./lloyd.ts";
 import { reserve } from "./memory.ts";
 import type { Points } from "./points.ts";
 import { effectiveDimension, principalAxes, scatterSize } from "./scatter.ts";
@@ -41,7 +41,7 @@ export const DEFAULT_MAX_ITERATIONS = 30;
 /** Principal axes along which the search begins: what the kernels take in one step. */
 const AXES = 16;
 /** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
-const EXPLORATION = 6;
+const EXPLORATION = 10;
 
 /** K-Means on one class for one k after another. */
 export interface Search {
@@ -122,9 +122,7 @@ export class KMeansSearch implements Search {
     let best = { clusters: 0, assignments: attempt.assignments, sse: Infinity };
     for (let restart = 0; restart < restarts; restart++) {
       seedCentres(reduced, attempt, k, random);
-      lloyd(reduced, attempt, EXPLORATION);
-      let sse = 0;
-      for (let i = 0; i < reduced.rows; i++) sse += reduced.distance(i, attempt.assignments[i]!);
+      const sse = plainLloyd(reduced, attempt, EXPLORATION);
       if (sse < best.sse) {
         best = { clusters: attempt.clusters, assignments: attempt.assignments.slice(), sse };
       }

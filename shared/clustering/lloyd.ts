@@ -11,8 +11,10 @@ export class Attempt {
   readonly lower: Float64Array;
   /** How far each centre went in the last step. */
   readonly drift: Float64Array;
-  /** Scratch of the seeding: squared distances to the nearest centre, and to the best draw. */
+  /** Scratch of the search's beginning: squared distances to the nearest centre, and which it is. */
   readonly nearest: Float32Array;
+  readonly owner: Int32Array;
+  /** Scratch of the seeding: squared distances to the best draw. */
   readonly best: Float32Array;
 
   constructor(rows: number, readonly slots: number) {
@@ -22,7 +24,8 @@ export class Attempt {
     this.upper = new Float64Array(rows);
     this.lower = new Float64Array(rows * slots);
     this.drift = new Float64Array(slots);
-    this.nearest = new Float32Array(padded);
+    this.nearest = new Float32Array(rows);
+    this.owner = new Int32Array(rows);
     this.best = new Float32Array(padded);
   }
 
@@ -41,13 +44,7 @@ export class Attempt {
  * Elkan", Newling & Fleuret 2016). The result is Lloyd's, and the centres are the means of their points.
  */
 export const lloyd = (space: Workspace, attempt: Attempt, maxIterations: number) => {
-  const { assignments, counts } = attempt;
-  counts.fill(0);
-  space.clearSums();
-  for (let i = 0; i < space.rows; i++) {
-    counts[assignments[i]!]!++;
-    space.accumulate(assignments[i]!, i, 1);
-  }
+  addUp(space, attempt);
   for (let iteration = 1; iteration <= maxIterations; iteration++) {
     moveCentres(space, attempt);
     if (reassign(space, attempt) + fillEmpty(space, attempt) === 0) {
@@ -56,6 +53,39 @@ export const lloyd = (space: Workspace, attempt: Attempt, maxIterations: number)
   }
   moveCentres(space, attempt);
   return { iterations: maxIterations, converged: false };
+};
+
+/**
+ * The same without bounds: in few dimensions, all distances at once take less time than to find out which ones are
+ * needless. Gives the SSE about the centres that the points were last given to.
+ */
+export const plainLloyd = (space: Workspace, attempt: Attempt, maxIterations: number): number => {
+  const { clusters, assignments, nearest, owner } = attempt;
+  addUp(space, attempt);
+  for (let iteration = 1; iteration <= maxIterations; iteration++) {
+    moveCentres(space, attempt);
+    space.nearestCentres(clusters, nearest, owner);
+    let changed = 0;
+    for (let i = 0; i < space.rows; i++) {
+      if (owner[i] === assignments[i]) continue;
+      move(space, attempt, i, owner[i]!);
+      changed++;
+    }
+    if (changed + fillEmpty(space, attempt) === 0) break;
+  }
+  let sse = 0;
+  for (let i = 0; i < space.rows; i++) sse += nearest[i]!;
+  return sse;
+};
+
+/** Counts and sums of the assignment as it is. */
+const addUp = (space: Workspace, { assignments, counts }: Attempt) => {
+  counts.fill(0);
+  space.clearSums();
+  for (let i = 0; i < space.rows; i++) {
+    counts[assignments[i]!]!++;
+    space.accumulate(assignments[i]!, i, 1);
+  }
 };
 
 const moveCentres = (space: Workspace, { clusters, counts, drift }: Attempt) => {

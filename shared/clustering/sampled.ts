@@ -103,16 +103,7 @@ export class SampledSearch implements Search {
     let [changed, sse] = [0, 0];
     for (const [first, count] of this.windows()) {
       const nearest = squares.subarray(first, first + count);
-      nearest.set(window.distancesToCentre(0).subarray(0, count));
-      owner.fill(0);
-      for (let slot = 1; slot < clusters; slot++) {
-        const distances = window.distancesToCentre(slot);
-        for (let i = 0; i < count; i++) {
-          if (distances[i]! >= nearest[i]!) continue;
-          nearest[i] = distances[i]!;
-          owner[i] = slot;
-        }
-      }
+      window.nearestCentres(clusters, nearest, owner);
       for (let i = 0; i < count; i++) {
         sse += nearest[i]!;
         const [from, to] = [assignments[first + i]!, owner[i]!];

@@ -9,7 +9,7 @@ import type { Workspace } from "./workspace.ts";
  */
 export const seedCentres = (space: Workspace, attempt: Attempt, k: number, random: Random): void => {
   const { rows } = space;
-  const { nearest, best, assignments, upper, lower, slots } = attempt;
+  const { nearest, best, assignments } = attempt;
   const draws = 2 + Math.floor(Math.log(k));
   attempt.clusters = 0;
   nearest.fill(Infinity);
@@ -19,7 +19,6 @@ export const seedCentres = (space: Workspace, attempt: Attempt, k: number, rando
     space.placeCentreAtRow(slot, row);
     for (let i = 0; i < rows; i++) {
       const distance = distances[i]!;
-      lower[i * slots + slot] = Math.sqrt(distance);
       if (distance < nearest[i]!) {
         nearest[i] = distance;
         assignments[i] = slot;
@@ -48,7 +47,6 @@ export const seedCentres = (space: Workspace, attempt: Attempt, k: number, rando
     }
     accept(bestRow, best);
   }
-  for (let i = 0; i < rows; i++) upper[i] = Math.sqrt(nearest[i]!);
 };
 
 /** The row at which the running sum of `weights` passes `mark`; never one of weight 0. */

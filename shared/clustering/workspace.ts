@@ -89,6 +89,20 @@ export class Workspace {
     return this.distances;
   }
 
+  /** The nearest of the first `count` centres for as many points as `nearest` takes: squared distances, and their slots. */
+  nearestCentres(count: number, nearest: Float32Array, owner: Int32Array): void {
+    nearest.set(this.distancesToCentre(0).subarray(0, nearest.length));
+    owner.fill(0);
+    for (let slot = 1; slot < count; slot++) {
+      const distances = this.distancesToCentre(slot);
+      for (let i = 0; i < nearest.length; i++) {
+        if (distances[i]! >= nearest[i]!) continue;
+        nearest[i] = distances[i]!;
+        owner[i] = slot;
+      }
+    }
+  }
+
   /** Scatter matrix of the points about the origin, from byte `at` on. */
   scatter(at: number): Scatter {
     const width = this.stride;
