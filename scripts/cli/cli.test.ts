@@ -1,6 +1,7 @@
 import type { DatasetView, RunView } from "@subtaxa/contracts";
 import { expect } from "expect";
 import { join, resolve } from "node:path";
+import { runView } from "./testing.ts";
 
 const root = resolve(import.meta.dirname!, "../..");
 const entry = join(root, "scripts", "subtaxa.ts");
@@ -32,21 +33,9 @@ const metrics = {
   perfectClasses: 1,
 };
 const run: RunView = {
-  id: "r1",
-  state: "running",
-  dataset: "plankton",
-  method: "clustering",
+  ...runView,
   clusterer: { name: "xmeans", parameters: { restarts: 4 }, versions: ["1.0.0", "1.1.0"] },
-  backbone: "small",
-  imageSize: 64,
-  seed: 0,
-  folds: 1,
-  epoch: 1,
-  epochs: 2,
-  step: "training",
-  createdAt: "2024-05-01T10:00:00.000Z",
   classes: [{ name: "copepod", falseNegative: 0.4, allowedClusters: 3, clusters: 3 }],
-  history: [],
 };
 const dataset: DatasetView = {
   name: "plankton",

@@ -9,6 +9,7 @@ import { describeRejected, nameFrom } from "./datasets.ts";
 import { flagsOf, requestOf } from "./flags.ts";
 import { narrator } from "./narrate.ts";
 import { makePlainScreen } from "./screen.ts";
+import { runView as run } from "./testing.ts";
 import { describeTop } from "./top.ts";
 import { describeRun, gaugeOf, gaugeOfRun } from "./watch.ts";
 import { duration, table } from "./words.ts";
@@ -145,23 +146,6 @@ Deno.test("progress shows loss, speed, time left and what is being split", () =>
   }
   expect(gaugeOf(progress, 1).details).toBe("");
 });
-
-const run: RunView = {
-  id: "r1",
-  state: "running",
-  dataset: "plankton",
-  method: "clustering",
-  backbone: "small",
-  imageSize: 64,
-  seed: 0,
-  folds: 1,
-  epoch: 1,
-  epochs: 2,
-  step: "training",
-  createdAt: "2024-05-01T10:00:00.000Z",
-  classes: [],
-  history: [],
-};
 
 Deno.test("how a run stands is said once", () => {
   expect(describeRun(run)).toBe("run r1 is running (training)");

@@ -1,0 +1,19 @@
+import type { RunView } from "@subtaxa/contracts";
+
+/** A run in its first epoch, for tests. */
+export const runView: RunView = {
+  id: "r1",
+  state: "running",
+  dataset: "plankton",
+  method: "clustering",
+  backbone: "small",
+  imageSize: 64,
+  seed: 0,
+  folds: 1,
+  epoch: 1,
+  epochs: 2,
+  step: "training",
+  createdAt: "2024-05-01T10:00:00.000Z",
+  classes: [],
+  history: [],
+};
