@@ -1,7 +1,6 @@
 import { type Method, RunMetricsView, usesClustering } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { ask, type CliError, request, runView, type Target } from "../cli/mod.ts";
-import { ReproduceError } from "./error.ts";
 import { agreementsOf, groupBefore, labelsOfEpochs } from "./labels.ts";
 import type { Collected } from "./results.ts";
 
@@ -23,20 +22,12 @@ const bestLabels = (
     ),
   );
 
-const noGroups = (separator: string) =>
-  new ReproduceError({
-    reason: { _tag: "NoGroups", separator },
-    message:
-      `no file name in the split classes holds "${separator}", so it tells no groups: leave out --groups, or give ` +
-      "what follows the group's name",
-  });
-
 /** What a completed run left behind; `groups` separates the known group from the rest of a file's name. */
 export const collect = (
   target: Target,
   { method, id }: { readonly method: Method; readonly id: string },
   groups: string | undefined,
-): Effect.Effect<Collected, CliError | ReproduceError> =>
+): Effect.Effect<Collected, CliError> =>
   Effect.gen(function* () {
     const metrics = yield* ask(target, `/v1/runs/${id}/metrics`, RunMetricsView);
     const { history } = yield* runView(target, id);
@@ -52,6 +43,10 @@ export const collect = (
       told ||= group !== undefined;
       return group;
     });
-    if (agreement.length > 0 && !told) return yield* noGroups(groups);
-    return { method, id, metrics, history, agreement };
+    if (agreement.length === 0 || told) return { method, id, metrics, history, agreement };
+    console.error(
+      `${method}: no file name in the classes that were split holds "${groups}", ` +
+        "so their sub-classes are not compared with groups",
+    );
+    return { method, id, metrics, history, agreement: [] };
   });

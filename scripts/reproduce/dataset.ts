@@ -1,7 +1,7 @@
 import type { DatasetView } from "@subtaxa/contracts";
 import { Effect, Option, Schedule, Stream } from "effect";
-import { realpath, stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, resolve } from "node:path";
 import { z } from "zod";
 import {
   type CliError,
@@ -43,6 +43,23 @@ export const namedDataset = (given: string): Effect.Effect<Named, ReproduceError
     const name = isPath ? nameFrom(path) : given;
     if (name === "") return yield* noDataset(given, `no name can be made from '${given}': rename the folder`);
     return { name, folder: exists ? path : undefined, isPath };
+  });
+
+/** Wrong groups would be noticed only when everything has been trained: where the folder is at hand, its names are looked at. */
+export const requireGroups = (
+  { folder }: Named,
+  separator: string | undefined,
+): Effect.Effect<void, ReproduceError> =>
+  Effect.gen(function* () {
+    if (folder === undefined || separator === undefined) return;
+    const files = yield* Effect.promise(() => readdir(folder, { recursive: true }).catch(() => []));
+    if (files.length === 0 || files.some((file) => basename(file).includes(separator))) return;
+    return yield* new ReproduceError({
+      reason: { _tag: "NoGroups", separator },
+      message:
+        `--groups: no file below ${folder} has "${separator}" in its name, so the names tell no groups: ` +
+        "leave it out, or give what follows the group's name",
+    });
   });
 
 const lookUp = (target: Target, name: string): Effect.Effect<DatasetView | undefined, CliError> =>

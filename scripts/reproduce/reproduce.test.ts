@@ -117,7 +117,8 @@ Deno.test("killed in the midst of a run, it goes on with that run, and nothing i
 Deno.test("bad input is named before anything is started", () =>
   inFolder(async (folder) => {
     const images = join(folder, "images");
-    await Deno.mkdir(images);
+    await Deno.mkdir(join(images, "copepod"), { recursive: true });
+    await Deno.writeTextFile(join(images, "copepod", "acartia-1.png"), "");
     const data = { SUBTAXA_DATA: join(folder, "data") };
     const says = async (...args: string[]) => {
       const { code, stderr } = await finished(spawn(args, data));
@@ -130,6 +131,8 @@ Deno.test("bad input is named before anything is started", () =>
       [["--dataset", images, "--url", "here"], 2, "It is no address such as"],
       [["--dataset", images, "--epochs", "0"], 2, "--epochs: "],
       [["--dataset", join(folder, "missing")], 1, `there is no folder ${join(folder, "missing")}`],
+      [["--dataset", images, "--groups", "__"], 1, `--groups: no file below ${images} has "__" in its name`],
+      [["--dataset", images, "--groups", "-", "--weights", "no"], 1, "--weights: there is no file "],
       [["--dataset", images, "--weights", "b0.safetensors"], 1, "--weights: there is no file "],
     ];
     const answers = await Promise.all(cases.map(([args]) => says(...args)));

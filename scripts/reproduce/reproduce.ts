@@ -5,7 +5,7 @@ import { type DatasetView, RunRequest } from "@subtaxa/contracts";
 import { type CliError, dataFolder, exitCode, requestOf, table, type Target } from "../cli/mod.ts";
 import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
-import { ensureDataset, type Named, namedDataset, userPath } from "./dataset.ts";
+import { ensureDataset, type Named, namedDataset, requireGroups, userPath } from "./dataset.ts";
 import { ReproduceError } from "./error.ts";
 import { openLedger } from "./ledger.ts";
 import { folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";
@@ -115,6 +115,7 @@ const conclude = (
 export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackError | ReproduceError> =>
   Effect.scoped(Effect.gen(function* () {
     const named = yield* namedDataset(plan.dataset);
+    yield* requireGroups(named, plan.groups);
     const weights = yield* weightsOf(plan);
     const settings = yield* settingsOf(plan, named, weights);
     const out = plan.out === undefined
