@@ -16,8 +16,9 @@ const bestLabels = (
         labelsOfEpochs((body ?? new Blob().stream()).pipeThrough(new TextDecoderStream()), epochs)
       )
     ),
+    // the only conflict at this address: there is no such result (`no-result`)
     Effect.catchIf(
-      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
+      ({ reason }) => reason._tag === "Refused" && reason.status === 409,
       () => Effect.succeed(new Map<number, string>()),
     ),
   );
