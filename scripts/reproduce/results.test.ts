@@ -135,6 +135,12 @@ Deno.test("all rows of the paper's two tables are there", () => {
     true,
   );
   expect(paperRowsFor("small").length).toBe(20);
+  // fractions, as all figures that are not shown to people
+  expect(paperRows[3]).toMatchObject({ accuracy: 0.9737, recall: 0.9795, precision: 0.9797, fScore: 0.9779 });
+  for (const row of paperRows) {
+    const rates = [row.accuracy, row.recall, row.precision, row.fScore];
+    expect(rates.every((rate) => rate > 0.5 && rate < 1)).toBe(true);
+  }
 });
 
 Deno.test("the page needs nothing from elsewhere, escapes names, and leaves classes without misses out of Figure 3", () => {
