@@ -11,7 +11,7 @@ const metrics: RunMetricsView = {
   folds: [{ fold: 0, bestEpoch: 1, metrics: metricsOf(confusion), confusion }],
   classes: ["copepod", "detritus"],
 };
-const view: Partial<RunView> = {
+const view: RunView = {
   id: "r",
   state: "completed",
   dataset: "plankton",
@@ -22,6 +22,7 @@ const view: Partial<RunView> = {
   folds: 1,
   epoch: 1,
   epochs: 1,
+  epochsDone: 1,
   step: "completed",
   createdAt: "2026-01-05T09:00:00.000Z",
   classes: [],

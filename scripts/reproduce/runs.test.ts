@@ -3,7 +3,7 @@ import { Effect } from "effect";
 import { expect } from "expect";
 import { openLedger } from "./ledger.ts";
 import { keyOf, runsAtOnce, Settings } from "./plan.ts";
-import { describeOutcome, type Outcome, runMethods } from "./runs.ts";
+import { describeOutcome, gaugeOf, type Outcome, runMethods } from "./runs.ts";
 
 const settings = Settings.parse({ dataset: "plankton", folds: 2, clusterer: "xmeans" });
 
@@ -180,4 +180,16 @@ Deno.test("what is refused for one method doesn't keep the others from running",
 Deno.test("several runs go at once only when one doesn't keep all trainers busy", () => {
   expect([[1, 5], [2, 5], [5, 5], [6, 5], [2, 1]].map(([trainers, folds]) => runsAtOnce(trainers!, folds!)))
     .toEqual([1, 1, 1, 2, 2]);
+});
+
+Deno.test("the bar goes over the epochs of all folds", () => {
+  // the third of five folds is in its last epoch: that is no reason to look finished
+  const one = view("r", "standard", {
+    folds: 5,
+    epoch: 25,
+    epochs: 25,
+    epochsDone: 61,
+    step: "fold 3: training",
+  });
+  expect(gaugeOf({ ...one, secondsLeft: 90 })).toMatchObject({ done: 61, total: 125 });
 });

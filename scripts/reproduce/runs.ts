@@ -97,15 +97,15 @@ const outcomeOf = (method: Method, id: string, view: RunView | undefined): Outco
 
 const width = 20;
 
-/** One line per method: what it does, epoch by epoch, and for how long at most. */
-const show = (screen: Screen, view: RunView): void => {
-  const left = view.secondsLeft === undefined ? "" : `at most ${duration(view.secondsLeft)} left`;
-  screen.gauge(view.method, {
-    label: view.method.padEnd(width),
-    done: view.epoch,
-    total: view.epochs,
-    details: [view.step, left].filter(Boolean).join(" · "),
-  });
+/** One line per method: what it does, the epochs of all folds, and for how long at most; each fold may end before its last. */
+export const gaugeOf = ({ method, epochsDone, epochs, folds, step, secondsLeft }: RunView) => {
+  const left = secondsLeft === undefined ? "" : `at most ${duration(secondsLeft)} left`;
+  return {
+    label: method.padEnd(width),
+    done: epochsDone,
+    total: epochs * folds,
+    details: [step, left].filter(Boolean).join(" · "),
+  };
 };
 
 export const describeOutcome = (outcome: Outcome): string =>
@@ -123,7 +123,7 @@ const follow = (context: Context, method: Method) =>
     const id = yield* ensureRun(context, method);
     const once = Effect.tap(
       standing(target, settings.dataset, id),
-      (view) => Effect.sync(() => view && !hasEnded(view) && show(screen, view)),
+      (view) => Effect.sync(() => view && !hasEnded(view) && screen.gauge(method, gaugeOf(view))),
     );
     const view = yield* untilOver(once, hasEnded);
     screen.remove(method);
