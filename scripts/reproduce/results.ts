@@ -1,5 +1,4 @@
 import {
-  type DatasetView,
   type EpochView,
   type Method,
   type RunMetricsView,
@@ -11,6 +10,7 @@ import { classScores } from "@subtaxa/metrics";
 import type { SplitAgreement } from "../splits/mod.ts";
 import about from "../../deno.json" with { type: "json" };
 import { comparable, type Measure, measures } from "./measures.ts";
+import type { Imported } from "./dataset.ts";
 import { Settings } from "./plan.ts";
 import type { Outcome } from "./runs.ts";
 import { type PairedDifference, pairedDifference, type Spread, spreadOf } from "./statistics.ts";
@@ -88,7 +88,13 @@ export interface Results {
   readonly version: string;
   /** As trained, where all methods have the same; else as asked for. */
   readonly settings: Settings;
-  readonly dataset: { readonly name: string; readonly classes: number; readonly images: number };
+  readonly dataset: {
+    readonly name: string;
+    /** Tells the images from those of other imports under the same name. */
+    readonly importedAt: string;
+    readonly classes: number;
+    readonly images: number;
+  };
   readonly trainers: number;
   readonly methods: readonly MethodResult[];
   readonly comparisons: readonly Comparison[];
@@ -205,9 +211,9 @@ const classResult = (name: string, index: number, methods: readonly MethodResult
 /** Everything that is computed from what the runs left behind; pure. */
 export const resultsOf = (
   collected: readonly Collected[],
-  { dataset, settings, ...facts }: Pick<Results, "generatedAt" | "settings" | "trainers" | "missing"> & {
-    readonly dataset: DatasetView;
-  },
+  { dataset, importedAt, settings, ...facts }:
+    & Pick<Results, "generatedAt" | "settings" | "trainers" | "missing">
+    & Imported,
 ): Results => {
   const methods = collected.map(methodResult);
   const names = collected[0]?.metrics.classes ?? [];
@@ -217,6 +223,7 @@ export const resultsOf = (
     settings: asTrained(settings, collected),
     dataset: {
       name: dataset.name,
+      importedAt,
       classes: dataset.classes.length,
       images: dataset.classes.reduce((sum, { images }) => sum + images, 0),
     },

@@ -64,20 +64,22 @@ const start = (
 interface Context {
   readonly target: Target;
   readonly settings: Settings;
+  /** When the images were imported that the runs shall be about. */
+  readonly importedAt: string;
   readonly ledger: Ledger;
   readonly retry: boolean;
   readonly screen: Screen;
 }
 
 /** Of the run in the ledger, or of the one that is started now; its key is written down first. */
-const ensureRun = ({ target, settings, ledger, retry }: Context, method: Method) =>
+const ensureRun = ({ target, settings, importedAt, ledger, retry }: Context, method: Method) =>
   Effect.gen(function* () {
     const entry = ledger.of(method);
     const known = entry?.id === undefined ? undefined : yield* standing(target, settings.dataset, entry.id);
     const over = known ? known.state === "failed" || known.state === "cancelled" : entry?.id !== undefined;
     if (entry?.id !== undefined && !(over && retry)) return entry.id;
     const attempt = (entry?.attempt ?? 0) + (over ? 1 : 0);
-    const key = keyOf(settings, method, attempt);
+    const key = keyOf(settings, importedAt, method, attempt);
     yield* ledger.set(method, { key, attempt });
     const id = yield* start(target, settings, method, key);
     yield* ledger.set(method, { key, attempt, id });

@@ -81,6 +81,7 @@ export const plantedResults = (
   return resultsOf(methods.map((method) => collectedOf(method, classes, settings)), {
     generatedAt: "2026-01-05T09:00:00.000Z",
     settings,
+    importedAt: "2026-01-05T08:00:00.000Z",
     trainers: 1,
     missing: rest.missing ?? [],
     dataset: {
