@@ -97,8 +97,8 @@ export const openLedger = (folder: string, settings: Settings): Effect.Effect<Le
       new ReproduceError({
         reason: { _tag: "OtherImages", dataset: settings.dataset },
         message:
-          `${folder} holds results of the dataset '${settings.dataset}' as it was imported at ${before}; ` +
-          `it was imported anew at ${now}: --import-again replaces them by results of the new images, ` +
+          `${folder} holds results of the dataset '${settings.dataset}' as it was imported at ${before}, ` +
+          `but that of now was imported at ${now}: --import-again replaces them by results of the new images, ` +
           "another --out keeps them",
       });
     yield* write;
