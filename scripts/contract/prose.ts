@@ -229,27 +229,26 @@ A clusterer is one process that connects to NATS. Nothing connects to it, and it
 - \`SUBTAXA_ACK_WAIT\`, \`SUBTAXA_MAX_DELIVER\` and \`SUBTAXA_CLUSTERER_NAME\`, each with the defaults above where it isn't set.
 - Other variables that begin with \`SUBTAXA_\` or \`OTEL_\` are settings of Subtaxa's own services: ignore those that you don't know.
 
-It keeps nothing between messages, may be started several times, and may be killed at any time; what section 2 says of SIGTERM
-only saves time. As process 1 of a container it must have a handler for SIGTERM from the start, also before it has reached
-NATS, for there the signal does nothing by itself.
+It may be started several times, and killed at any time: nothing that the next message needs may be kept in it alone. Who stops it
+on purpose sends SIGTERM first (section 2). In a container it is mostly process 1, for which SIGTERM does nothing by itself: have
+a handler from the start, also before NATS is reached.
 
-**In a cluster**, the Helm chart (\`deploy/helm/subtaxa\`) starts your image under the name that its values give it, and sets
-\`SUBTAXA_CLUSTERER_NAME\` to that name, \`NATS_URL\` and the other two. The process runs as user 10001 on a read-only root, may
-write to \`/tmp\` and \`/data\`, both empty at its start, and reaches NATS and DNS alone. No probe is asked of it, unless the values say
+**In a cluster**, the Helm chart (\`deploy/helm/subtaxa\`) starts your image under the name that its values give it (at most 20
+lower-case letters, digits and \`-\`), and sets \`SUBTAXA_CLUSTERER_NAME\` to that name, \`NATS_URL\` and the other two. The
+process runs as user 10001 on a read-only root, may write to \`/tmp\` and \`/data\`, both empty at its start, and reaches NATS and DNS alone. No probe is asked of it, unless the values say
 \`probes: true\`: then it answers HTTP on \`SUBTAXA_PROBE_PORT\`, all addresses: \`/healthz\` with 200 while the process is well, else it
 is started again, and \`/readyz\` with 200 while it takes messages. Within two minutes of its start it must be well.
 
 Its user in NATS is \`clusterer-<name>\`, and may do no more than
 
-- publish on ${
-    [...told.map((type) => `subtaxa.${type}.>`), ...common].map(quoted).join(", ")
-  }, and answer requests. Of the
-  JetStream API, what deletes, updates, backs up or restores a stream or deletes one of its messages is refused, and
-  so is purging \`${FACTS}\` and \`${DEAD}\`.
+- publish on ${told.map((type) => quoted(`subtaxa.${type}.>`)).join(", ")},
+  ${common.map(quoted).join(", ")},
+  and answer requests. Of the JetStream API, what deletes, updates, backs up or restores a stream or deletes one of its messages
+  is refused, and so is purging \`${FACTS}\` and \`${DEAD}\`;
 - subscribe to ${
     ["_INBOX.>", "subtaxa.>", "progress.>", discovery].map(quoted).join(", ")
-  }: leave your library's inbox prefix
-  as it is.
+  }: leave your library's inbox
+  prefix as it is.
 
 A server that \`up\` or the conformance examination starts knows no users and refuses nothing.
 `;
