@@ -127,6 +127,8 @@ const withGateway = async (
           );
         case "POST /v1/runs":
           return Response.json({ id: "r1" }, { status: 202 });
+        case "GET /v1/clusterers":
+          return Response.json([{ name: "xmeans", instances: 0, versions: [] }]);
         case "GET /v1/runs":
           return Response.json([run]);
         case "GET /v1/runs/r1":
@@ -225,7 +227,7 @@ Deno.test("run --watch tells every epoch once, over a broken connection to a gat
       "--token",
       "secret",
     ];
-    const { code, stdout } = await subtaxa(args);
+    const { code, stdout, stderr } = await subtaxa(args);
     expect(code).toBe(0);
     expect(seen[0]).toMatchObject({
       method: "POST",
@@ -235,6 +237,7 @@ Deno.test("run --watch tells every epoch once, over a broken connection to a gat
     });
     expect(seen.filter(({ path }) => path.endsWith("/events")).map(({ lastEventId }) => lastEventId))
       .toEqual([null, "3", "3"]);
+    expect(stderr).toContain("nobody serves the clusterer 'xmeans' now");
     expect(stdout).toContain("run r1: clustering on plankton, at most 2 epochs");
     expect(stdout).toContain("epoch 1 train");
     expect(stdout).toContain("3/9  loss 0.7000");
@@ -285,7 +288,9 @@ Deno.test("import asks for the folder's absolute path and lists what was rejecte
       INIT_CWD: "/where/the/user/is",
     });
     expect(imported.code).toBe(0);
-    expect(seen[0]?.body).toEqual({ name: "plankton", path: "/where/the/user/is/some/folder", maxSide: 128 });
+    const { body } = seen.find(({ method }) => method === "POST")!;
+    expect(body).toEqual({ name: "plankton", path: "/where/the/user/is/some/folder", maxSide: 128 });
+    expect(imported.stderr).toContain("replaces the dataset plankton of 2 classes and 1,412 images");
     expect(imported.stdout).toContain("importing plankton 5/10  1 rejected");
     expect(imported.stdout).toContain("dataset plankton is ready: 2 classes, 1,412 images, 1 file rejected");
     expect(imported.stdout).toContain("  1 file: can't be decoded\n    copepod/1.png");
@@ -298,7 +303,7 @@ Deno.test("lists, cancel and report answer in words and as JSON", () =>
   withGateway(async (url) => {
     const at = ["--url", url];
     expect((await subtaxa(["runs", ...at])).stdout).toMatch(
-      /^run {2}state .*\nr1 {3}running {2}plankton {2}clustering {2}xmeans 1\.0\.0, 1\.1\.0 {2}1 of 2/,
+      /^run {2}state .*\nr1 {3}running {2}plankton {2}small 64 {2}clustering {2}xmeans 1\.0\.0, 1\.1\.0 {2}0 of 2/,
     );
     expect(JSON.parse((await subtaxa(["runs", "--json", ...at])).stdout)).toEqual([run]);
     expect((await subtaxa(["datasets", ...at])).stdout).toContain(
@@ -312,6 +317,8 @@ Deno.test("lists, cancel and report answer in words and as JSON", () =>
     });
     expect(JSON.parse(report.stdout)).toEqual({ run: "r1", path: join(folder, "x.html") });
     expect(await Deno.readTextFile(join(folder, "x.html"))).toBe("<!doctype html>");
+    const within = await subtaxa(["report", "r1", "--output", ".", ...at], { INIT_CWD: folder });
+    expect(within.stdout).toBe(`the report is at ${join(folder, "subtaxa-r1.html")}\n`);
     await Deno.remove(folder, { recursive: true });
   }));
 

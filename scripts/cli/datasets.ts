@@ -57,6 +57,18 @@ export const describeDataset = (view: DatasetView, names: number): string => {
 export const datasetView = (target: Target, name: string): Effect.Effect<DatasetView, CliError> =>
   ask(target, pathOf(name), DatasetView);
 
+/** The dataset, if there is one of that name. */
+export const knownDataset = (
+  target: Target,
+  name: string,
+): Effect.Effect<DatasetView | undefined, CliError> =>
+  datasetView(target, name).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
+      () => Effect.succeed(undefined),
+    ),
+  );
+
 /** Follows an import to its end, with a bar. */
 const followImport = (target: Target, name: string, json: boolean): Effect.Effect<DatasetView, CliError> =>
   Effect.scoped(Effect.gen(function* () {
@@ -96,6 +108,13 @@ export const importFolder = (
       return yield* usageError(`no name can be made from '${options.folder}': give one with --name`);
     }
     const body = yield* requestOf(DatasetRequest, { ...options.fields, name, path: options.folder });
+    const former = yield* knownDataset(target, name);
+    if (former?.state === "ready") {
+      console.error(
+        `replaces the dataset ${name} of ${count(former.classes.length, "class", "classes")} and ` +
+          `${count(imagesOf(former), "image")}; runs that were started on it keep its images`,
+      );
+    }
     yield* ask(target, "/v1/datasets", z.unknown(), { method: "POST", body });
     return yield* followImport(target, name, options.json);
   });

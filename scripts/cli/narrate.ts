@@ -46,7 +46,7 @@ export const narrator = ({ method, folds }: { readonly method: Method; readonly 
   /** Per fold: the training figures, and the line that waits. */
   const trained = new Map<number, string>();
   const waiting = new Map<number, string>();
-  const prefix = (fold: number) => (folds > 1 ? `fold ${fold + 1}  ` : "");
+  const prefix = (fold: number) => (folds > 1 ? `fold ${fold}  ` : "");
   const flush = (fold: number, ending = ""): string[] => {
     const line = waiting.get(fold);
     waiting.delete(fold);

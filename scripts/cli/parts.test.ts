@@ -129,14 +129,14 @@ Deno.test("an epoch's line waits for what was split, where the method splits", (
 Deno.test("without clusters an epoch's line comes at once, folds are told apart", () => {
   const tell = narrator({ method: "triplet", folds: 2 });
   tell(trained(1, 4));
-  expect(tell(validated(1, 4))[0]).toMatch(/^fold 2 {2}epoch {3}4 {2}loss 0\.5000 /);
+  expect(tell(validated(1, 4))[0]).toMatch(/^fold 1 {2}epoch {3}4 {2}loss 0\.5000 /);
 });
 
 Deno.test("progress shows loss, speed, time left and what is being split", () => {
   const progress = { runId: "r", fold: 1, epoch: 3, step: "train", done: 37, total: 310 } as const;
   const more = { loss: 0.25, imagesPerSecond: 812.4, secondsLeft: 75, splitting: ["copepod", "detritus"] };
   expect(gaugeOf({ ...progress, ...more }, 2)).toEqual({
-    label: "fold 2 epoch 3 train",
+    label: "fold 1 epoch 3 train",
     done: 37,
     total: 310,
     details: "loss 0.2500 · 812 images/s · 1 min 15 s left · split: copepod, detritus",

@@ -10,9 +10,18 @@ import { datasetTable, datasetView, describeDataset, importFolder, listDatasets 
 import { type CliError, exitCode } from "./error.ts";
 import { flagsOf } from "./flags.ts";
 import { dataFolder, down, processes, processTable, up } from "./machine.ts";
-import { cancelRun, listRuns, openFile, runTable, saveReport, startRun } from "./runs.ts";
+import {
+  cancelRun,
+  describeAbsence,
+  listRuns,
+  openFile,
+  reportName,
+  runTable,
+  saveReport,
+  startRun,
+} from "./runs.ts";
 import { describeTop, look, showTop } from "./top.ts";
-import { describeRun, watchRun } from "./watch.ts";
+import { describeRun, runView, watchRun } from "./watch.ts";
 
 /** What a command line asks for: ends with an exit code. */
 export interface Job {
@@ -239,6 +248,11 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     .action((_options, command: Command) =>
       run(Effect.gen(function* () {
         const id = yield* startRun(target(command), valuesOf(command));
+        const absence = yield* runView(target(command), id).pipe(
+          Effect.flatMap((view) => describeAbsence(target(command), view)),
+          Effect.orElseSucceed(() => undefined), // the run has been started, whether or not this can be told
+        );
+        if (absence) console.error(absence);
         if (valuesOf(command).watch === true) return yield* watch(command, id);
         return yield* tell(
           command,
@@ -279,15 +293,14 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
 
   program.command("report <run>")
     .description("Save the report of a completed run, one HTML file")
-    .option("--output <file>", "where to (default: subtaxa-<run>.html)")
+    .option("--output <file|folder>", "where to (default: subtaxa-<run>.html)")
     .option("--open", "show it in the browser")
     .option("--json", "print the file's path as JSON")
     .action((id: string, _options, command: Command) => {
       const { output, open } = z.object({ output: z.string().optional(), open: z.boolean().default(false) })
         .parse(command.opts());
-      const path = userPath(output ?? `subtaxa-${id}.html`);
       run(Effect.gen(function* () {
-        yield* saveReport(target(command), id, path);
+        const path = yield* saveReport(target(command), id, userPath(output ?? reportName(id)));
         yield* tell(command, { run: id, path }, `the report is at ${path}`);
         if (open) yield* openFile(path);
         return exitCode.ok;

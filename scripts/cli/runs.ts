@@ -1,9 +1,10 @@
 import { RunRequest, RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
-import { writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { ask, request, type Target } from "./api.ts";
-import { clustererOf } from "./clusterers.ts";
+import { clustererOf, listClusterers } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { requestOf } from "./flags.ts";
 import { percent, table } from "./words.ts";
@@ -19,16 +20,33 @@ export const startRun = (
     return id;
   });
 
+/** What a run with a clusterer that nobody serves now is going to wait for; undefined otherwise. */
+export const describeAbsence = (
+  target: Target,
+  { clusterer }: RunView,
+): Effect.Effect<string | undefined, CliError> =>
+  Effect.gen(function* () {
+    if (!clusterer) return undefined;
+    const served = (yield* listClusterers(target)).find(({ name }) => name === clusterer.name);
+    if (served && served.instances > 0) return undefined;
+    return `nobody serves the clusterer '${clusterer.name}' now: the run waits for it when it gets there, and fails ` +
+      "unless it comes in time";
+  });
+
 export const listRuns = (target: Target, limit: number): Effect.Effect<RunView[], CliError> =>
   ask(target, `/v1/runs?history=false&limit=${limit}`, z.array(RunView));
 
+/** Epochs done, over all folds, and how many there may be at most while it goes on. */
+export const epochsOf = ({ state, epochsDone, epochs, folds }: RunView): string =>
+  state === "queued" || state === "running" ? `${epochsDone} of ${epochs * folds}` : String(epochsDone);
+
 export const runTable = (runs: readonly RunView[]): string =>
   table(
-    ["run", "state", "dataset", "method", "clusterer", "epoch", "accuracy", "F", "created"],
+    ["run", "state", "dataset", "network", "method", "clusterer", "epochs", "accuracy", "F", "created"],
     runs.map((run) => {
-      const { id, state, dataset, method, epoch, epochs, metrics, createdAt } = run;
+      const { id, state, dataset, backbone, imageSize, method, metrics, createdAt } = run;
       return [
-        ...[id, state, dataset, method, clustererOf(run), `${epoch} of ${epochs}`],
+        ...[id, state, dataset, `${backbone} ${imageSize}`, method, clustererOf(run), epochsOf(run)],
         ...[metrics ? percent(metrics.accuracy) : "", metrics ? percent(metrics.fScore) : ""],
         createdAt.slice(0, 16).replace("T", " "),
       ];
@@ -38,9 +56,16 @@ export const runTable = (runs: readonly RunView[]): string =>
 export const cancelRun = (target: Target, id: string): Effect.Effect<RunView, CliError> =>
   ask(target, `/v1/runs/${encodeURIComponent(id)}/cancel`, RunView, { method: "POST" });
 
-/** Saves a run's report. */
-export const saveReport = (target: Target, id: string, path: string): Effect.Effect<void, CliError> =>
+/** What a report is called unless the user says so. */
+export const reportName = (id: string): string => `subtaxa-${id}.html`;
+
+/** Saves a run's report as `output`, or into the folder of that name under the file's own; the file's path. */
+export const saveReport = (target: Target, id: string, output: string): Effect.Effect<string, CliError> =>
   Effect.gen(function* () {
+    const isFolder = yield* Effect.promise(() =>
+      stat(output).then((info) => info.isDirectory(), () => false)
+    );
+    const path = isFolder ? join(output, reportName(id)) : output;
     const { body } = yield* request(target, `/v1/runs/${encodeURIComponent(id)}/report`);
     yield* Effect.tryPromise({
       try: () => writeFile(path, body ?? new Uint8Array()),
@@ -49,6 +74,7 @@ export const saveReport = (target: Target, id: string, path: string): Effect.Eff
           `the report can't be written to ${path}: ${cause instanceof Error ? cause.message : cause}`,
         ),
     });
+    return path;
   });
 
 /** Shows a file with the program that the desktop has for it. */

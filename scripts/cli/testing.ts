@@ -12,6 +12,7 @@ export const runView: RunView = {
   folds: 1,
   epoch: 1,
   epochs: 2,
+  epochsDone: 0,
   step: "training",
   createdAt: "2024-05-01T10:00:00.000Z",
   classes: [],

@@ -5,7 +5,7 @@ import type { Target } from "./api.ts";
 import { listClusterers, versionsOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { type Family, figuresOf, parseFigures } from "./figures.ts";
-import { listRuns } from "./runs.ts";
+import { epochsOf, listRuns } from "./runs.ts";
 import { duration, table } from "./words.ts";
 
 /** What runs at one moment: every process that `up` started, and the clusterers of others too. */
@@ -116,11 +116,14 @@ export const describeTop = ({ at, services, clusterers, runs, consumers }: TopVi
       ),
     ),
     runs.length === 0 ? "no runs yet" : table(
-      ["run", "state", "folds", "epoch", "step", "time left"],
-      runs.map(({ id, state, folds, epoch, epochs, step, secondsLeft }) => [
-        ...[id, state, folds, `${epoch} of ${epochs}`, step === state ? "" : step],
-        secondsLeft === undefined || state !== "running" ? "" : duration(secondsLeft),
-      ]),
+      ["run", "state", "folds", "epochs", "step", "time left"],
+      runs.map((run) => {
+        const { id, state, folds, step, secondsLeft } = run;
+        return [
+          ...[id, state, folds, epochsOf(run), step === state ? "" : step],
+          secondsLeft === undefined || state !== "running" ? "" : duration(secondsLeft),
+        ];
+      }),
     ),
     table(
       ["consumer", "waiting", "at work", "idle instances"],

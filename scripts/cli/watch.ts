@@ -36,13 +36,13 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
     secondsLeft === undefined ? "" : `${duration(secondsLeft)} left`,
     splitting.length === 0 ? "" : `${examines(step) ? "examining" : "split"}: ${splitting.join(", ")}`,
   ];
-  const label = `${folds > 1 ? `fold ${fold + 1} ` : ""}epoch ${epoch} ${step}`;
+  const label = `${folds > 1 ? `fold ${fold} ` : ""}epoch ${epoch} ${step}`;
   return { label: label.padEnd(labelWidth), done, total, details: details.filter(Boolean).join(" · ") };
 };
 
 /** The whole run as a bar over the epochs of all folds: it may end before the last. */
 export const gaugeOfRun = (
-  { history, epochs, folds, step, secondsLeft, waitsUntil }: RunView,
+  { epochsDone, epochs, folds, step, secondsLeft, waitsUntil }: RunView,
   now = Date.now(),
 ) => {
   const left = waitsUntil !== undefined
@@ -52,7 +52,7 @@ export const gaugeOfRun = (
     : `at most ${duration(secondsLeft)} left`;
   return {
     label: "epochs".padEnd(labelWidth),
-    done: history.length,
+    done: epochsDone,
     total: epochs * folds,
     details: [step, left].filter(Boolean).join(" · "),
   };

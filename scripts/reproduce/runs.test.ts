@@ -30,6 +30,7 @@ const view = (id: string, method: Method, rest: Partial<RunView>): RunView => ({
   folds: 2,
   epoch: 0,
   epochs: 2,
+  epochsDone: 0,
   step: "waiting",
   createdAt: "2026-01-05T09:00:00.000Z",
   classes: [],

@@ -33,7 +33,9 @@ export const unfitParameters = (schema: Schema, parameters: unknown): FieldError
   if (fits(parameters)) return [];
   return (fits.errors ?? []).map((error) => ({
     field: fieldOf(error),
-    message: error.message ?? error.keyword,
+    message: error.keyword === "additionalProperties" && error.instancePath === ""
+      ? `there is no such parameter; there are: ${Object.keys(schema.properties ?? {}).join(", ") || "none"}`
+      : error.message ?? error.keyword,
   }));
 };
 

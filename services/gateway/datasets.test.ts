@@ -86,12 +86,13 @@ Deno.test(
           "/",
           "/etc/passwd",
           "../../../../../../etc",
-          join(gateway.root, "link"),
-          join(gateway.root, "link", "a"),
           "/no/such/folder/anywhere",
           "\0",
         ]
       ) expect(await refused(path)).toContain("is not below an allowed folder");
+      for (const path of [join(gateway.root, "link"), join(gateway.root, "link", "a")]) {
+        expect(await refused(path)).toContain("leads out of the allowed folders");
+      }
       expect(await refused(join(gateway.root, "absent"))).toContain("does not exist");
       expect(await refused(join(gateway.root, "file"))).toContain("is no folder");
       expect(await gateway.json("/v1/datasets")).toEqual([]);

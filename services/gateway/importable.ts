@@ -30,9 +30,18 @@ const readable = (
     const allowed = (absolute: string) => dataRoots.some((root) => isWithin(root, absolute));
     const real = yield* Effect.promise(() => found(realpath(wanted)));
     if (real === null) {
-      return yield* allowed(wanted) ? refuse(`${named} does not exist`) : outside;
+      return yield* allowed(wanted)
+        ? refuse(`${named} does not exist on the gateway's machine: check how it is written`)
+        : outside;
     }
-    if (!allowed(real)) return yield* outside;
+    if (!allowed(real)) {
+      return yield* allowed(wanted)
+        ? refuse(
+          `${named} leads out of the allowed folders (${dataRoots.join(", ")}) by a symbolic link: ` +
+            "add the folder that it leads to to SUBTAXA_DATA_ROOTS",
+        )
+        : outside;
+    }
     const fits = yield* Effect.promise(() =>
       stat(real).then((info) => kind === "folder" ? info.isDirectory() : info.isFile(), () => false)
     );

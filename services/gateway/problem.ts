@@ -24,7 +24,7 @@ export const problems = {
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-type": { status: 415, title: "The body has an unsupported type" },
   "invalid-request": { status: 422, title: "The request doesn't fit its schema" },
-  "path-not-importable": { status: 422, title: "The path can't be imported" },
+  "path-not-importable": { status: 422, title: "The path can't be read" },
   "unknown-clusterer": { status: 422, title: "There is no such clusterer" },
   "unusable-weights": { status: 422, title: "The network can't start from these weights" },
   "impossible-split": { status: 422, title: "The dataset is too small for this run" },

@@ -46,7 +46,7 @@ Deno.test(
 
     const cases: [request: Record<string, unknown>, type: string, message: RegExp][] = [
       [{ weights: outside }, "path-not-importable", /is not below an allowed folder/],
-      [{ weights: join(gateway.root, "link.safetensors") }, "path-not-importable", /is not below/],
+      [{ weights: join(gateway.root, "link.safetensors") }, "path-not-importable", /by a symbolic link/],
       [{ weights: join(gateway.root, "none.h5") }, "path-not-importable", /none\.h5' does not exist/],
       [{ weights: gateway.root }, "path-not-importable", /is no file/],
       [{ weights: join(gateway.root, "notes.txt") }, "unusable-weights", /notes\.txt is of an unknown kind/],

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Rejected } from "./dataset.ts";
-import { Backbone, ClustererName, Method, Metrics, Name, RunRequest } from "./run.ts";
+import { Backbone, ClustererName, Method, Metrics, Name, RunRequest, RunSettings } from "./run.ts";
 
 /** RFC 9457 problem details, with the offending field or file where there is one. */
 export const Problem = z.object({
@@ -84,6 +84,7 @@ export const RunView = z.object({
   /** The latest epoch begun or finished, over all folds; `epochs` is the upper limit. */
   epoch: z.number().int(),
   epochs: z.number().int(),
+  epochsDone: z.number().int().describe("validated epochs of all folds together"),
   /** What the run is doing or waiting for, in words. */
   step: z.string(),
   createdAt: z.string(),
@@ -103,6 +104,7 @@ export const RunView = z.object({
     clusters: z.number().int(),
   })),
   history: z.array(EpochView),
+  settings: RunSettings.optional().describe("all that it is trained with; not in lists without history"),
 });
 export type RunView = z.infer<typeof RunView>;
 

@@ -135,11 +135,16 @@ export const RunRequest = z.strictObject({
 });
 export type RunRequest = z.infer<typeof RunRequest>;
 
-/** A run as the services see it: the request, settled, with dataset and weights pinned by their hashes. */
+/** What a request leaves open, settled by network and method (`specOf`). */
+const settled = { imageSize: ImageSize, learningRate: LearningRate, clusterer: ClustererName };
+
+/** A request with nothing left open: the settings that a run was trained with. */
+export const RunSettings = z.object({ ...RunRequest.shape, ...settled });
+export type RunSettings = z.infer<typeof RunSettings>;
+
+/** A run as the services see it: its settings, with dataset and weights pinned by their hashes. */
 export const RunSpec = open(RunRequest.extend({
-  imageSize: ImageSize,
-  learningRate: LearningRate,
-  clusterer: ClustererName,
+  ...settled,
   /** The network's first weights (`pretrained` artifact); null: random ones. */
   pretrained: BlobRef.nullable().default(null),
   /** The dataset's manifest as it was when the run was created (`Manifest`, JSON). */

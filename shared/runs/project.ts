@@ -7,6 +7,7 @@ import {
   isShardEvent,
   routeOf,
   type RunProgress,
+  RunSettings,
   type RunView,
   type TerminalEvent,
   usesClustering,
@@ -60,6 +61,7 @@ const requested = ({ runId, spec, at, state }: FoldEvent): Projection => ({
   folds: spec.folds,
   epoch: 0,
   epochs: spec.epochs,
+  epochsDone: 0,
   step: "waiting for a trainer",
   createdAt: at,
   classes: state.classes.map(({ name, allowedClusters, clusters }) => ({
@@ -69,6 +71,7 @@ const requested = ({ runId, spec, at, state }: FoldEvent): Projection => ({
     clusters,
   })),
   history: [],
+  settings: RunSettings.parse(spec),
   [memory]: { folds: {} },
 });
 
@@ -167,6 +170,7 @@ const advanced = (view: Projection, event: FoldEvent): Projection => {
     ...clustererAfter(view.clusterer, event),
     classes: classesAfter(view, history, event),
     history,
+    epochsDone: history.length,
     [memory]: { folds, ...(begun !== undefined && { begun }) },
   };
 };

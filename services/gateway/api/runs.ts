@@ -160,7 +160,10 @@ export const runRoutes = (run: Run) => {
     const runs = (await run(Effect.flatMap(ReadModel, (model) => model.runs)))
       .filter((view) => (!dataset || view.dataset === dataset) && (!state || view.state === state))
       .slice(0, limit);
-    return c.json(history === "true" ? runs : runs.map((view) => ({ ...view, history: [] })), 200);
+    return c.json(
+      history === "true" ? runs : runs.map(({ settings: _, ...view }) => ({ ...view, history: [] })),
+      200,
+    );
   });
 
   api.openapi(create, async (c) => {

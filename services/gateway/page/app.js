@@ -45,8 +45,9 @@ const runTable = (runs) =>
       { text: "Run" },
       { text: "State" },
       { text: "Dataset" },
+      { text: "Network" },
       { text: "Method" },
-      { text: "Epoch", number: true },
+      { text: "Epochs", number: true },
       { text: "Accuracy", number: true },
       { text: "F-score", number: true },
       { text: "Started" },
@@ -55,8 +56,11 @@ const runTable = (runs) =>
       h("a", { href: `#/runs/${run.id}` }, run.id),
       h("span", {}, badge(run.state), run.state === "running" && h("small", { class: "step" }, run.step)),
       datasetLink(run.dataset),
+      `${run.backbone} ${run.imageSize}`,
       run.method,
-      `${run.epoch} / ${run.epochs}`,
+      ["queued", "running"].includes(run.state)
+        ? `${run.epochsDone} / ${run.epochs * run.folds}`
+        : String(run.epochsDone),
       percent(run.metrics?.accuracy),
       percent(run.metrics?.fScore),
       time(run.createdAt),

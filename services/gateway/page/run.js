@@ -92,8 +92,10 @@ const progressOf = (run, progress) => {
     { class: "card" },
     h("h2", {}, run.state === "queued" ? "Waiting for a trainer" : "Under way"),
     bar(
-      `Epoch ${run.epoch} of at most ${run.epochs}`,
-      run.epoch / run.epochs,
+      run.folds > 1
+        ? `${run.epochsDone} of at most ${run.epochs * run.folds} epochs in ${run.folds} folds`
+        : `Epoch ${run.epoch} of at most ${run.epochs}`,
+      (run.folds > 1 ? run.epochsDone : run.epoch) / (run.epochs * run.folds),
       run.waitsUntil !== undefined
         ? `${run.step}; the run fails in ${
           duration(Math.max(0, Date.parse(run.waitsUntil) - Date.now()) / 1000)
@@ -238,6 +240,16 @@ const classesOf = (run, progress, fold) => {
   ]);
 };
 
+const settingsOf = ({ settings = {} }) =>
+  table(
+    "Settings",
+    [{ text: "Setting" }, { text: "Value" }],
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      typeof value === "object" ? JSON.stringify(value) : String(value),
+    ]),
+  );
+
 const line = (type, event) => {
   const at = new Date(event.at).toLocaleTimeString();
   const where = event.epoch ? `epoch ${event.epoch}` : "";
@@ -254,7 +266,9 @@ export const showRun = (element, id, note) => {
   );
   const log = h("ol", {});
   const logBox = h("details", {}, h("summary", {}, "What happened"), log);
-  element.replaceChildren(...Object.values(parts), logBox);
+  const settings = h("div", {});
+  const settingsBox = h("details", {}, h("summary", {}, "Settings"), settings);
+  element.replaceChildren(...Object.values(parts), settingsBox, logBox);
   let run = null;
   let progress = null;
   let fold = 0;
@@ -282,6 +296,7 @@ export const showRun = (element, id, note) => {
     fill(parts.results, resultsOf(run));
     fill(parts.classes, classesOf(run, progress, fold));
     fill(parts.history, historyOf(run, best));
+    fill(settings, settingsOf(run));
     document.title = `${ended(run) ? run.state : `${run.epoch}/${run.epochs}`} · ${id} · Subtaxa`;
   };
 
