@@ -3,7 +3,6 @@ import { expect } from "expect";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { clustererProse } from "../contract/prose.ts";
 import { combinations } from "./combinations.ts";
 import { type Manifest, render, type Rendered, type Values } from "./render.ts";
 import { toolsMissing } from "./tools.ts";
@@ -275,7 +274,10 @@ test("another clusterer is one entry", async () => {
     .toEqual([{ name: "SUBTAXA_PROBE_PORT", value: "8081" }]);
 
   // and the contract tells which subjects its user may publish on and subscribe to
-  const prose = clustererProse().split("## 7. Where it runs\n")[1]!;
+  const prose = readFileSync(
+    resolve(import.meta.dirname!, "../../shared/contracts/generated/CLUSTERER.md"),
+    "utf8",
+  ).split("## 7. Where it runs\n")[1]!;
   const user = /user: clusterer-gmm\\n[^]*?publish \{([^]*?)deny: [^]*?subscribe \{([^]*?)\}/.exec(conf)!;
   for (const list of user.slice(1)) {
     const subjects = [...list.matchAll(/\\"([^"]+)\\"/g)].map(([, subject]) => subject!);
