@@ -45,7 +45,7 @@ Deno.test("before set-up, the doctor says what to run and exits with 1", async (
   const { code, output } = await run({ SUBTAXA_HOME: home });
   expect(code).toBe(1);
   expect(output).toContain(`✗ TensorFlow       not set up in ${home}`);
-  expect(output).toContain('→ run "deno task setup"');
+  expect(output).toContain(`→ run "npx deno@${Deno.version.deno} task setup"`);
   await Deno.remove(home, { recursive: true });
 });
 

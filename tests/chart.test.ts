@@ -8,16 +8,17 @@ import { join } from "node:path";
 import { z } from "zod";
 import { drawDataset } from "../scripts/demo/images.ts";
 import { type Manifest, render, type Rendered, toolsMissing } from "../scripts/deploy/mod.ts";
-import { servicesOf, startStack } from "../scripts/stack/mod.ts";
+import { pythonWith } from "../scripts/python/mod.ts";
+import { root, servicesOf, startStack } from "../scripts/stack/mod.ts";
 import { json, post, until } from "./support.ts";
 
 const missing = toolsMissing();
 
 const ConfigMap = z.object({ data: z.object({ "nats.conf": z.string() }) });
 const Secret = z.object({ data: z.record(z.string(), z.string().transform(atob)) });
-const StatefulSet = z.object({
+const Workload = z.object({
   spec: z.object({
-    replicas: z.number(),
+    replicas: z.number().optional(),
     template: z.object({
       spec: z.object({
         containers: z.tuple([z.object({
@@ -37,6 +38,20 @@ const ScaledObject = z.object({
 
 const named = (manifests: readonly Manifest[], kind: string, name: string) =>
   manifests.find((one) => one.kind === kind && one.metadata.name === name);
+
+/** A container's environment as Kubernetes makes it: secrets, and $(NAME) of what comes before. */
+const environment = (manifests: readonly Manifest[], kind: string, name: string): Record<string, string> => {
+  const secret = Secret.parse(named(manifests, "Secret", "demo-subtaxa-nats")).data;
+  const env: Record<string, string> = {};
+  for (
+    const { name: key, value, valueFrom } of Workload.parse(named(manifests, kind, name)).spec.template.spec
+      .containers[0].env
+  ) {
+    if (valueFrom?.secretKeyRef) env[key] = secret[valueFrom.secretKeyRef.key]!;
+    else if (value !== undefined) env[key] = value.replace(/\$\((\w+)\)/g, (_, other) => env[other] ?? "");
+  }
+  return env;
+};
 
 /** Free ports, all different. */
 const freePorts = (count: number): number[] => {
@@ -60,17 +75,10 @@ const startCluster = (
 ): Effect.Effect<Server[], never, Scope.Scope> =>
   Effect.gen(function* () {
     const conf = ConfigMap.parse(named(manifests, "ConfigMap", "demo-subtaxa-nats")).data["nats.conf"];
-    const secret = Secret.parse(named(manifests, "Secret", "demo-subtaxa-nats")).data;
-    const { replicas, template } =
-      StatefulSet.parse(named(manifests, "StatefulSet", "demo-subtaxa-nats")).spec;
+    const { replicas = 1 } = Workload.parse(named(manifests, "StatefulSet", "demo-subtaxa-nats")).spec;
     const ports = freePorts(3 * replicas);
     const at = (index: number) => ports.slice(3 * index, 3 * index + 3) as [number, number, number];
-    // as Kubernetes makes the environment: secrets first, then $(NAME)
-    const env: Record<string, string> = {};
-    for (const { name, value, valueFrom } of template.spec.containers[0].env) {
-      if (valueFrom?.secretKeyRef) env[name] = secret[valueFrom.secretKeyRef.key]!;
-      else if (value !== undefined) env[name] = value.replace(/\$\((\w+)\)/g, (_, key) => env[key] ?? "");
-    }
+    const env = environment(manifests, "StatefulSet", "demo-subtaxa-nats");
     env.ROUTES = env.ROUTES!.replace(
       /demo-subtaxa-nats-(\d+)\.demo-subtaxa-nats-headless:6222/g,
       (_, index) => `127.0.0.1:${at(Number(index))[1]}`,
@@ -174,8 +182,10 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
       if (!success) throw new Error(`${module} could not register:\n${said}`);
     }
+    // but for an image of one's own, which registers when it first runs
     const wanted = manifests.filter(({ kind }) => kind === "ScaledObject")
-      .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer).sort();
+      .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer)
+      .filter((consumer) => consumer !== "clusterer-gmm").sort();
     for (const server of servers) {
       yield* healthy(server);
       const found = yield* until(() => consumersOf(server), (all) => all.length >= wanted.length);
@@ -200,16 +210,41 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       services,
     });
     yield* stack.ready;
+    const python = yield* pythonWith(
+      join(root, "services/clusterer-python/requirements.txt"),
+      "clusterer-python",
+    );
+    const given = environment(manifests, "Deployment", "demo-subtaxa-clusterer-gmm");
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        new Deno.Command(python, {
+          args: [join(root, "services/clusterer-python/clusterer.py")],
+          // nothing but what the chart gives, with this machine's port
+          clearEnv: true,
+          env: {
+            ...given,
+            NATS_URL: given.NATS_URL!.replace("demo-subtaxa-nats:4222", `127.0.0.1:${first.port}`),
+          },
+          stdout: "null",
+        }).spawn()
+      ),
+      (child) =>
+        Effect.promise(async () => {
+          child.kill("SIGTERM");
+          expect((await child.status).code).toBe(0);
+        }),
+    );
     const api = `${stack.url}/v1`;
     yield* Effect.promise(() => post(`${api}/datasets`, { name: "organisms", path: images }));
     yield* until(
       async () => DatasetView.parse(await json(`${api}/datasets/organisms`)),
       ({ state }) => state === "ready",
     );
-    for (const clusterer of ["xmeans", "kmeans"]) {
+    for (const clusterer of ["xmeans", "kmeans", "gmm"]) {
       const request = {
         dataset: "organisms",
         method: clusterer === "kmeans" ? "gs-trs" : "clustering+triplet",
+        clusterer,
         imageSize: 32,
         epochs: 2,
         batchSize: 16,
@@ -222,7 +257,7 @@ const scenario = (folder: string, { manifests }: Rendered) =>
         async () => RunView.parse(await json(`${api}/runs/${id}`)),
         ({ state }) => state === "completed" || state === "failed",
       );
-      expect([run.state, run.error]).toEqual(["completed", undefined]);
+      expect([run.state, run.error, run.clusterer?.name]).toEqual(["completed", undefined, clusterer]);
     }
     for (const { log } of servers) {
       const refused = (yield* Effect.promise(() => Deno.readTextFile(log))).split("\n")
@@ -263,7 +298,8 @@ Deno.test({
     "the chart's NATS: three servers, a user for each service who may do what it does and no more, seen by KEDA",
   ignore: missing !== undefined,
   fn: async () => {
-    const answer = (await Effect.runPromise(render({ all: {} }))).get("all");
+    const gmm = { image: "example/subtaxa-clusterer-python:0.1.0" };
+    const answer = (await Effect.runPromise(render({ all: { clusterers: { gmm } } }))).get("all");
     if (!answer || "error" in answer) throw new Error(answer?.error);
     const folder = await Deno.makeTempDir({ prefix: "subtaxa-chart-nats-" });
     try {

@@ -2,6 +2,7 @@ import { BUCKET, DEAD, FACTS } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
   discoverySubject,
+  type EventType,
   progressSubject,
   reservedRoutes,
   subjects,
@@ -9,6 +10,16 @@ import {
 
 const taken = ["run.requested", "backbone.extracted", "epoch.validated", "features.extracted"] as const;
 const filters = taken.map((type) => `    ${subjects.of(type, "<name>")}`).join("\n");
+
+/** What a clusterer tells the others, and what else its user in the chart's NATS may publish on; the chart's test compares. */
+const told = [
+  "adaptation.planned",
+  "dataset.relabelled",
+  "run.failed",
+] as const satisfies readonly EventType[];
+const common = ["dead.>", "progress.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.*.>", `$O.${BUCKET}.>`];
+const discovery = discoverySubject.clusterer.replace(/[^.]+$/, ">");
+const quoted = (subject: string) => `\`${subject}\``;
 
 /** How to write a clusterer from these files alone, in any language. */
 export const clustererProse = (): string =>
@@ -24,7 +35,7 @@ The files beside this one are the contract, generated from the code: \`asyncapi.
 message with its headers), \`events/*.schema.json\` (JSON Schema of every event), \`artifacts/*.metadata.schema.json\`
 and \`arrow.json\` (the tables), \`discovery/\` and \`progress/\`.
 
-    deno task conformance clusterer <name> --start "<command>"
+    npx deno@2.9.6 task conformance clusterer <name> --start "<command>"
 
 examines a clusterer: it starts a NATS server and your command, several times, with \`NATS_URL\` in its environment. To serve
 an installation, start it with that installation's address: \`NATS_URL=nats://127.0.0.1:4222 <command>\` (\`up\` prints the
@@ -208,4 +219,36 @@ the look-ups of section 2; if the message is still the newest fact of its fold a
    the one in the message's subject, which can be read also where the body can't:
    \`{"type": "run.failed", "v": ${CONTRACT_VERSION}, "at", "runId", "error": {"tag", "message"}}\`;
 3. terminate the message (\`+TERM\`), and take the next one.
+
+## 7. Where it runs
+
+A clusterer is one process that connects to NATS. Nothing connects to it, and its environment is all that it is told:
+
+- \`NATS_URL\`, with user and password (\`nats://user:password@host:4222\`) or a token (\`nats://token@host:4222\`) in it where the
+  server wants them. Nothing else holds credentials that you need.
+- \`SUBTAXA_ACK_WAIT\`, \`SUBTAXA_MAX_DELIVER\` and \`SUBTAXA_CLUSTERER_NAME\`, each with the defaults above where it isn't set.
+- Other variables that begin with \`SUBTAXA_\` or \`OTEL_\` are settings of Subtaxa's own services: ignore those that you don't know.
+
+It may be started several times, and killed at any time: nothing that the next message needs may be kept in it alone. Who stops it
+on purpose sends SIGTERM first (section 2). In a container it is mostly process 1, for which SIGTERM does nothing by itself: have
+a handler from the start, also before NATS is reached.
+
+**In a cluster**, the Helm chart (\`deploy/helm/subtaxa\`) starts your image under the name that its values give it (at most 20
+lower-case letters, digits and \`-\`), and sets \`SUBTAXA_CLUSTERER_NAME\` to that name, \`NATS_URL\` and the other two. The
+process runs as user 10001 on a read-only root, may write to \`/tmp\` and \`/data\`, both empty at its start, and reaches NATS and DNS alone. No probe is asked of it, unless the values say
+\`probes: true\`: then it answers HTTP on \`SUBTAXA_PROBE_PORT\`, all addresses: \`/healthz\` with 200 while the process is well, else it
+is started again, and \`/readyz\` with 200 while it takes messages. Within two minutes of its start it must be well.
+
+Its user in NATS is \`clusterer-<name>\`, and may do no more than
+
+- publish on ${told.map((type) => quoted(`subtaxa.${type}.>`)).join(", ")},
+  ${common.map(quoted).join(", ")},
+  and answer requests. Of the JetStream API, what deletes, updates, backs up or restores a stream or deletes one of its messages
+  is refused, and so is purging \`${FACTS}\` and \`${DEAD}\`;
+- subscribe to ${
+    ["_INBOX.>", "subtaxa.>", "progress.>", discovery].map(quoted).join(", ")
+  }: leave your library's inbox
+  prefix as it is.
+
+A server that \`up\` or the conformance examination starts knows no users and refuses nothing.
 `;

@@ -70,6 +70,14 @@ test("every combination of values renders, keeps to the strict schemas and to wh
   expect(wrong).toEqual([]);
   expect(valid).toBe(rendered.reduce((sum, [, { manifests }]) => sum + manifests.length, 0));
   expect(rendered.length).toBe(96);
+  // each has a clusterer with an image of its own, half of them one that answers probes
+  const having = (name: string) =>
+    rendered.filter(([, { manifests }]) =>
+      manifests.some(({ kind, metadata }) =>
+        kind === "Deployment" && metadata.name === `demo-subtaxa-clusterer-${name}`
+      )
+    );
+  expect([having("gmm").length, having("probed").length]).toEqual([48, 48]);
 
   for (const [name, { manifests, notes }] of rendered) {
     const ids = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
@@ -93,10 +101,14 @@ test("every combination of values renders, keeps to the strict schemas and to wh
         });
         expect(container.resources.requests.memory).toBeDefined();
         expect(container.resources.limits.memory).toBeDefined();
-        if (kind !== "Job") {
-          for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"]) {
-            expect(container[probe]).toBeDefined();
-          }
+        // a clusterer's contract doesn't make it answer probes
+        const probed = kind !== "Job" && container.name !== "clusterer-gmm";
+        for (const probe of ["startupProbe", "livenessProbe", "readinessProbe", "ports"]) {
+          expect([container.name, probe, container[probe] !== undefined]).toEqual([
+            container.name,
+            probe,
+            probed,
+          ]);
         }
         for (const { valueFrom } of container.env) {
           const secret = valueFrom?.secretKeyRef?.name;
@@ -151,6 +163,8 @@ test("services are configured by the names that they read, each in the order its
         expect(names.indexOf("NATS_PASSWORD")).toBeLessThan(names.indexOf("NATS_URL"));
         expect(env.find((one) => one.name === "NATS_URL")?.value)
           .toBe(`nats://${name}:$(NATS_PASSWORD)@demo-subtaxa-nats:4222`);
+        expect(env.find((one) => one.name === "SUBTAXA_CLUSTERER_NAME")?.value)
+          .toBe(name.startsWith("clusterer-") ? name.slice("clusterer-".length) : undefined);
         expect(env.find((one) => one.name === "SUBTAXA_REPLICAS")?.value).toBe("3");
         expect(env.find((one) => one.name === "SUBTAXA_NATS_WAIT")?.value).toBe("5 minutes");
         expect(env.find((one) => one.name === "OTEL_EXPORTER_OTLP_ENDPOINT")?.value)
@@ -219,21 +233,79 @@ test("KEDA scales every worker to zero, on its own consumer, and alone decides h
 });
 
 test("another clusterer is one entry", async () => {
+  const image = "example/subtaxa-clusterer-python:0.1.0";
+  const resources = { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } };
   const [[, plain], [, more]] = await renderAll({
     plain: {},
-    more: { clusterers: { gmm: { image: "example/clusterer-python:1.0.0", args: ["--route", "gmm"] } } },
+    more: {
+      clusterers: {
+        gmm: { image, resources },
+        next: { image, args: ["--verbose"], probes: true, resources },
+      },
+    },
   }) as [[string, Rendered], [string, Rendered]];
   const names = (rendered: Rendered) =>
     rendered.manifests.map(({ kind, metadata }) => `${kind} ${metadata.name.slice("demo-subtaxa-".length)}`);
   const added = names(more).filter((name) => !names(plain).includes(name));
   expect(added.sort()).toEqual(
-    ["Deployment", "PodDisruptionBudget", "ScaledObject"].map((kind) => `${kind} clusterer-gmm`),
+    ["Deployment", "PodDisruptionBudget", "ScaledObject"].flatMap((kind) =>
+      ["gmm", "next"].map((route) => `${kind} clusterer-${route}`)
+    ),
   );
   expect(
     Object.keys(z.object({ data: z.looseObject({}) }).parse(find(more.manifests, "Secret", "nats")).data),
   )
     .toContain("clusterer-gmm");
-  expect(JSON.stringify(find(more.manifests, "ConfigMap", "nats"))).toContain("user: clusterer-gmm");
+  const conf = JSON.stringify(find(more.manifests, "ConfigMap", "nats"));
+  expect(conf).toContain("user: clusterer-gmm");
+
+  // it is given what deploy/README.md tells, and asked only for what it says that it does
+  const container = (route: string) =>
+    workloads([find(more.manifests, "Deployment", `clusterer-${route}`)])[0]!.pod.containers[0]!;
+  const [gmm, next] = [container("gmm"), container("next")];
+  expect([gmm.image, gmm.args, next.image, next.args]).toEqual([image, undefined, image, ["--verbose"]]);
+  const said = readFileSync(resolve(import.meta.dirname!, "../../deploy/README.md"), "utf8")
+    .split("**Another clusterer**")[1]!.split("\n## ")[0]!;
+  for (const { name } of next.env) expect(said).toContain(`\`${name}\``);
+  const probes = ["startupProbe", "livenessProbe", "readinessProbe", "ports"];
+  expect(probes.filter((field) => field in gmm)).toEqual([]);
+  expect(probes.filter((field) => field in next)).toEqual(probes);
+  expect(next.env.filter(({ name }) => !gmm.env.some((one) => one.name === name)))
+    .toEqual([{ name: "SUBTAXA_PROBE_PORT", value: "8081" }]);
+
+  // and the contract tells which subjects its user may publish on and subscribe to
+  const prose = readFileSync(
+    resolve(import.meta.dirname!, "../../shared/contracts/generated/CLUSTERER.md"),
+    "utf8",
+  ).split("## 7. Where it runs\n")[1]!;
+  const user = /user: clusterer-gmm\\n[^]*?publish \{([^]*?)deny: [^]*?subscribe \{([^]*?)\}/.exec(conf)!;
+  for (const list of user.slice(1)) {
+    const subjects = [...list.matchAll(/\\"([^"]+)\\"/g)].map(([, subject]) => subject!);
+    expect(subjects.length).toBeGreaterThan(3);
+    for (const subject of subjects) expect(prose).toContain(`\`${subject}\``);
+  }
+});
+
+test("services ask for the memory that deploy/README.md measured", async () => {
+  const readme = readFileSync(resolve(import.meta.dirname!, "../../deploy/README.md"), "utf8");
+  const rows = [...readme.matchAll(/^\| (\w+) +\| (\d+) +\| (\d+) +\|$/gm)];
+  expect(rows.map(([, name]) => name))
+    .toEqual(["gateway", "trainer", "evaluator", "extractor", "clusterer", "NATS"]);
+  const [[, { manifests }]] = await renderAll({ all: {} }) as [[string, Rendered]];
+  const all = workloads(manifests);
+  const inMiB = (quantity: unknown) => {
+    const [, number, unit] = /^(\d+)([MG])i$/.exec(String(quantity))!;
+    return Number(number) * (unit === "G" ? 1024 : 1);
+  };
+  for (const [, name = "", small, resnet] of rows) {
+    const workload = ({ clusterer: "clusterer-xmeans", NATS: "nats" })[name] ?? name;
+    const found = all.find((one) => one.name === `demo-subtaxa-${workload}`)!;
+    const { requests, limits } = found.pod.containers[0]!.resources;
+    const wanted = name === "trainer" ? 2048 : Number(small) > 512 ? 1024 : 512;
+    expect([name, inMiB(requests.memory)]).toEqual([name, wanted]);
+    expect(Number(small)).toBeLessThanOrEqual(wanted);
+    expect(Math.max(Number(small), Number(resnet))).toBeLessThan(inMiB(limits.memory));
+  }
 });
 
 test("values that can't be meant are refused, by name", async () => {
@@ -243,6 +315,7 @@ test("values that can't be meant are refused, by name", async () => {
     type: { keda: { enabled: "yes" } },
     even: { nats: { replicas: 2 } },
     neither: { clusterers: { own: {} } },
+    probes: { clusterers: { xmeans: { probes: false } } },
     secret: { nats: { external: { url: "nats://user:password@host:4222" } } },
     "no host": { ingress: { enabled: true } },
     "no NATS": { nats: { enabled: false } },
@@ -257,6 +330,7 @@ test("values that can't be meant are refused, by name", async () => {
     type: /\/keda\/enabled/,
     even: /\/nats\/replicas/,
     neither: /\/clusterers\/own/,
+    probes: /\/clusterers\/xmeans/,
     secret: /\/nats\/external\/url/,
     "no host": /ingress\.host: the name that callers use/,
     "no NATS": /nats\.external\.url: the address/,

@@ -57,6 +57,14 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
         moreEgress: [{ ports: [{ port: 9000, protocol: "TCP" }] }],
       },
       settings: { otlpEndpoint: "http://collector.monitoring:4318" },
+      clusterers: {
+        probed: {
+          image: "example/clusterer-probed:1.0.0",
+          args: ["--verbose"],
+          probes: true,
+          resources: { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } },
+        },
+      },
     },
     "open-without": {
       nats: { persistence: { enabled: false } },
@@ -66,8 +74,7 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
       clusterers: {
         kmeans: null,
         gmm: {
-          image: "example/clusterer-python:1.0.0",
-          args: ["--route", "gmm"],
+          image: "example/subtaxa-clusterer-python:0.1.0",
           resources: { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } },
         },
       },

@@ -25,7 +25,7 @@ test("hadolint has nothing to say about the Dockerfiles, and something about a b
     Effect.runPromise(
       output(program, ["--no-color", ...paths]).pipe(Effect.catch((error) => Effect.succeed(error.message))),
     );
-  expect(dockerfiles).toEqual(["cpu.Dockerfile", "cuda.Dockerfile"]);
+  expect(dockerfiles).toEqual(["clusterer-python.Dockerfile", "cpu.Dockerfile", "cuda.Dockerfile"]);
   expect(await lint(dockerfiles.map((name) => join(folder, name)))).toBe("");
   const bad = await Deno.makeTempFile({ prefix: "subtaxa-Dockerfile-" });
   await Deno.writeTextFile(bad, "FROM debian\nRUN cd /tmp && apt-get install curl\nCMD gateway\n");
@@ -34,24 +34,31 @@ test("hadolint has nothing to say about the Dockerfiles, and something about a b
 });
 
 for (const name of dockerfiles) {
-  Deno.test(`${name}: pinned bases, no root, no step that isn't a script of this project`, () => {
+  Deno.test(`${name}: pinned bases, no root, no step that isn't a script of this project or an install by hash`, () => {
     const lines = instructions(name);
     for (const line of lines.filter((line) => line.startsWith("ARG "))) {
       // the tag tells people which one the digest is
       expect(line).toMatch(/^ARG \w+_IMAGE=[\w./-]+:\S*(\d+\.\d+\.\d+|\d{8})\S*@sha256:[0-9a-f]{64}$/);
     }
     expect(lines.filter((line) => line.startsWith("USER "))).toEqual(["USER 10001:10001"]);
-    const gpu = name.startsWith("cuda");
     const runs = lines.filter((line) => line.startsWith("RUN ")).flatMap((line) =>
       line.slice(4).split(" && ")
     );
-    expect(runs.map((step) => step.trim())).toEqual([
+    const staged = (flags: string) => [
       "/build/fetch-deno.sh /opt/subtaxa",
       "/opt/subtaxa/deno install --frozen",
-      `/opt/subtaxa/deno run -A scripts/deploy.ts stage /opt/subtaxa${gpu ? " --gpu" : ""}`,
+      `/opt/subtaxa/deno run -A scripts/deploy.ts stage /opt/subtaxa${flags}`,
       "install -m 0755 deploy/image/entry.sh /opt/subtaxa/entry.sh",
       "install -d -o 10001 -g 10001 /data /datasets",
-    ]);
+    ];
+    const steps: Readonly<Record<string, readonly string[]>> = {
+      "cpu.Dockerfile": staged(""),
+      "cuda.Dockerfile": staged(" --gpu"),
+      "clusterer-python.Dockerfile": [
+        "pip install --no-cache-dir --require-hashes --only-binary=:all: --requirement /opt/clusterer/requirements.txt",
+      ],
+    };
+    expect(runs.map((step) => step.trim())).toEqual(steps[name]);
   });
 }
 

@@ -54,7 +54,9 @@ export const gpu = (build: TensorFlowBuild | undefined): Effect.Effect<Check> =>
       "--format=csv,noheader",
     ]);
     const devices = query?.success ? query.stdout.trim().split("\n").join("; ") : "NVIDIA driver";
-    return build?.flavour === "gpu"
-      ? ok("GPU", devices)
-      : warning("GPU", `${devices}; the CPU build of TensorFlow is used`, 'run "deno task setup --gpu"');
+    return build?.flavour === "gpu" ? ok("GPU", devices) : warning(
+      "GPU",
+      `${devices}; the CPU build of TensorFlow is used`,
+      `run "npx deno@${Deno.version.deno} task setup --gpu"`,
+    );
   });

@@ -10,7 +10,7 @@ import type { TensorFlowBuild } from "@subtaxa/tensorflow";
 import { run } from "../setup/mod.ts";
 import { broken, type Check, ok, warning } from "./report.ts";
 
-const setUp = 'run "deno task setup"';
+const setUp = `run "npx deno@${Deno.version.deno} task setup"`;
 
 export const tensorFlow = (home: string, build: TensorFlowBuild | undefined): Check =>
   build === undefined

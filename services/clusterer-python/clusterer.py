@@ -190,9 +190,9 @@ async def serve(nc, clusterer):
             await asyncio.sleep(0.5)
 
 async def main():
-    clusterer, url = Clusterer(), os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
-    nc = await nats.connect(url, max_reconnect_attempts=-1)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, clusterer.stop)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until it is connected; process 1 would take no notice
+    nc = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (clusterer := Clusterer()).stop)
     await serve(nc, clusterer)
     await nc.flush()
     os._exit(0)  # a mixture that is still fitted in its thread is not waited for

@@ -7,14 +7,17 @@ export type TensorFlowReason =
   | { readonly _tag: "NotSetUp"; readonly home: string }
   | { readonly _tag: "LoadFailed"; readonly addon: string; readonly detail: string };
 
+/** How a task of this project is run, with the Deno that runs now. */
+const task = `npx deno@${Deno.version.deno} task`;
+
 const describe = (reason: TensorFlowReason): string => {
   switch (reason._tag) {
     case "UnsupportedPlatform":
       return `TensorFlow publishes no library for ${reason.platform}.`;
     case "NotSetUp":
-      return `TensorFlow is not set up in ${reason.home}: run "deno task setup" once.`;
+      return `TensorFlow is not set up in ${reason.home}: run "${task} setup" once.`;
     case "LoadFailed":
-      return `TensorFlow could not be loaded from ${reason.addon} (${reason.detail}): run "deno task subtaxa doctor".`;
+      return `TensorFlow could not be loaded from ${reason.addon} (${reason.detail}): run "${task} subtaxa doctor".`;
   }
 };
 

@@ -85,7 +85,7 @@ Deno.test("before set-up, the first use says what to run, and an import is still
   expect(JSON.parse(await runFresh(code, { SUBTAXA_HOME: home }))).toEqual({
     _tag: "TensorFlowError",
     reason: { _tag: "NotSetUp", home },
-    message: `TensorFlow is not set up in ${home}: run "deno task setup" once.`,
+    message: `TensorFlow is not set up in ${home}: run "npx deno@${Deno.version.deno} task setup" once.`,
     retryable: false,
   });
   await Deno.remove(home, { recursive: true });

@@ -23,18 +23,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/*
 The services that take messages, by the name of their durable consumer, each with what `workers` says for all of them:
-{<name>: {service, image, gpu, scaling, …}}. Used with fromYaml.
+{<name>: {service, image, route, probes, gpu, scaling, …}}. Used with fromYaml. `probes`: whether it answers them; a clusterer's
+contract doesn't ask it to.
 */}}
 {{- define "subtaxa.workers" -}}
 {{- $all := dict -}}
 {{- range $name := list "trainer" "evaluator" "extractor" -}}
 {{- $own := deepCopy (index $.Values $name) -}}
-{{- $_ := set $own "service" $name -}}
+{{- $_ := merge $own (dict "service" $name "probes" true) -}}
 {{- $_ := set $all $name (mergeOverwrite (deepCopy $.Values.workers) $own) -}}
 {{- end -}}
 {{- range $route, $own := .Values.clusterers -}}
 {{- if $own -}}
-{{- $_ := set $all (printf "clusterer-%s" $route) (mergeOverwrite (deepCopy $.Values.workers) (deepCopy $own)) -}}
+{{- $defaults := dict "route" $route "probes" (not $own.image) -}}
+{{- $_ := set $all (printf "clusterer-%s" $route) (mergeOverwrite (deepCopy $.Values.workers) $defaults (deepCopy $own)) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $all -}}
@@ -85,9 +87,13 @@ The services that take messages, by the name of their durable consumer, each wit
   value: {{ $url | quote }}
 {{- end -}}
 
-{{/* The environment of every service: dict root, user. */}}
+{{/* The environment of every service: dict root, user; route of a clusterer, the name that it serves. */}}
 {{- define "subtaxa.env" -}}
 {{ include "subtaxa.natsEnv" . | trim }}
+{{- with .route }}
+- name: SUBTAXA_CLUSTERER_NAME
+  value: {{ . | quote }}
+{{- end }}
 - name: SUBTAXA_DATA
   value: /data
 - name: SUBTAXA_HOST
