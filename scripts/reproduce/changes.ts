@@ -2,6 +2,9 @@ import type { DatasetView } from "@subtaxa/contracts";
 import type { Found } from "@subtaxa/dataset";
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { count } from "../cli/mod.ts";
+
+const imageFiles = (number: number): string => count(number, "image file");
 
 /** Usable images of a class that was left out, as the import says why; undefined where it says something else. */
 const leftOut = (reason: string): number | undefined => {
@@ -28,13 +31,13 @@ export const changesOf = (
     const here = files.get(name) ?? [];
     const known = here.filter(({ path }) => rejected.has(path)).length;
     if (!taken.has(name)) {
-      return here.length === 0 ? [] : [`there is a new class '${name}' with ${here.length} image files`];
+      return here.length === 0 ? [] : [`there is a new class '${name}' with ${imageFiles(here.length)}`];
     }
     const before = taken.get(name);
     if (before === undefined || here.length - known === before) return [];
     return classes.includes(name)
-      ? [`class '${name}' has ${here.length} image files now, ${before + known} when it was imported`]
-      : [`class '${name}' is gone, which had ${before} image files when it was imported`];
+      ? [`class '${name}' has ${imageFiles(here.length)} now, ${before + known} when it was imported`]
+      : [`class '${name}' is gone, which had ${imageFiles(before)} when it was imported`];
   });
 };
 
