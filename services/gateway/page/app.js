@@ -56,7 +56,7 @@ const runTable = (runs) =>
       h("a", { href: `#/runs/${run.id}` }, run.id),
       h("span", {}, badge(run.state), run.state === "running" && h("small", { class: "step" }, run.step)),
       datasetLink(run.dataset),
-      `${run.backbone} ${run.imageSize}`,
+      `${run.backbone}\u00a0${run.imageSize}`,
       run.method,
       ["queued", "running"].includes(run.state)
         ? `${run.epochsDone} / ${run.epochs * run.folds}`
