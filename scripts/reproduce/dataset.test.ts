@@ -160,6 +160,15 @@ Deno.test("a folder that has changed is not taken for what was imported: it is n
       const byName = { name: "plankton", folder: undefined, isPath: false };
       expect(await Effect.runPromise(ensureDataset(target, byName, false))).toEqual(first);
 
+      // by the name of a folder that is where the user is, too, but that it has changed is said
+      const said: unknown[] = [];
+      const { error: print } = console;
+      console.error = (text) => said.push(text);
+      const there = await Effect.runPromise(ensureDataset(target, { ...byName, folder }, false))
+        .finally(() => console.error = print);
+      expect(there).toEqual(first);
+      expect(said).toEqual([expect.stringContaining("a new class 'salp' with 5 image files")]);
+
       const second = await Effect.runPromise(ensure(true));
       expect(second.dataset.classes.map(({ name }) => name)).toEqual(["copepod", "detritus", "salp"]);
       expect(second.importedAt > first.importedAt).toBe(true);
