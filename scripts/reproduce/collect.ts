@@ -16,8 +16,9 @@ const bestLabels = (
         labelsOfEpochs((body ?? new Blob().stream()).pipeThrough(new TextDecoderStream()), epochs)
       )
     ),
+    // the only conflict at this address: there is no such result (`no-result`)
     Effect.catchIf(
-      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
+      ({ reason }) => reason._tag === "Refused" && reason.status === 409,
       () => Effect.succeed(new Map<number, string>()),
     ),
   );
@@ -30,10 +31,9 @@ export const collect = (
 ): Effect.Effect<Collected, CliError> =>
   Effect.gen(function* () {
     const metrics = yield* ask(target, `/v1/runs/${id}/metrics`, RunMetricsView);
-    const { history } = yield* runView(target, id);
-    if (groups === undefined || !usesClustering(method)) {
-      return { method, id, metrics, history, agreement: [] };
-    }
+    const { history, settings, clusterer } = yield* runView(target, id);
+    const collected = { method, id, metrics, history, settings, clusterer };
+    if (groups === undefined || !usesClustering(method)) return { ...collected, agreement: [] };
     const epochs = new Map(metrics.folds.map(({ fold, bestEpoch }) => [fold, bestEpoch]));
     const labels = yield* bestLabels(target, id, epochs);
     const groupOf = groupBefore(groups);
@@ -43,10 +43,10 @@ export const collect = (
       told ||= group !== undefined;
       return group;
     });
-    if (agreement.length === 0 || told) return { method, id, metrics, history, agreement };
+    if (agreement.length === 0 || told) return { ...collected, agreement };
     console.error(
       `${method}: no file name in the classes that were split holds "${groups}", ` +
         "so their sub-classes are not compared with groups",
     );
-    return { method, id, metrics, history, agreement: [] };
+    return { ...collected, agreement: [] };
   });

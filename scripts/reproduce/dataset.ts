@@ -1,5 +1,6 @@
 import type { DatasetView } from "@subtaxa/contracts";
-import { Effect, Option, Schedule, Stream } from "effect";
+import { findImages, type Found } from "@subtaxa/dataset";
+import { Effect, Schedule, Stream } from "effect";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { z } from "zod";
@@ -7,12 +8,14 @@ import {
   type CliError,
   datasetView,
   describeDataset,
+  failedError,
   importFolder,
   listDatasets,
   nameFrom,
   serverEvents,
   type Target,
 } from "../cli/mod.ts";
+import { changesOf, touchedSince } from "./changes.ts";
 import { ReproduceError } from "./error.ts";
 
 /** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
@@ -70,18 +73,43 @@ const lookUp = (target: Target, name: string): Effect.Effect<DatasetView | undef
     ),
   );
 
-const Requested = z.object({ type: z.literal("dataset.requested"), path: z.string() });
+const Fact = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("dataset.requested"),
+    at: z.string(),
+    path: z.string(),
+    maxSide: z.number(),
+    minClassImages: z.number(),
+  }),
+  z.object({ type: z.literal("dataset.imported"), at: z.string() }),
+]);
+type FactOf<T> = Extract<z.infer<typeof Fact>, { type: T }>;
 
-/** The folder that a dataset was imported from, on the gateway's machine. */
-const originOf = (target: Target, name: string): Effect.Effect<string | undefined, CliError> =>
-  serverEvents(target, `/v1/datasets/${encodeURIComponent(name)}/events`).pipe(
-    Stream.filter(({ event }) => event === "dataset.requested"),
-    Stream.runHead,
-    Effect.map((message) => {
-      const fact = Requested.safeParse(Option.isSome(message) ? JSON.parse(message.value.data) : undefined);
-      return fact.success ? fact.data.path : undefined;
-    }),
-  );
+interface Import {
+  /** Its folder on the gateway's machine, its settings, and when it began; undefined when the gateway has forgotten. */
+  readonly requested: FactOf<"dataset.requested"> | undefined;
+  /** When it was done: it tells one import of a name from another. */
+  readonly importedAt: string;
+}
+
+/** The latest import of a dataset that is ready. */
+const latestImport = (target: Target, name: string): Effect.Effect<Import, CliError> =>
+  Effect.gen(function* () {
+    const facts = yield* serverEvents(target, `/v1/datasets/${encodeURIComponent(name)}/events`).pipe(
+      Stream.runFold((): z.infer<typeof Fact>[] => [], (facts, { event, data }) => {
+        const fact = event === "progress" ? undefined : Fact.safeParse(JSON.parse(data)).data;
+        return fact ? [...facts, fact] : facts;
+      }),
+    );
+    const imported = facts.find((fact) => fact.type === "dataset.imported");
+    if (!imported) {
+      return yield* failedError(`${target.url} doesn't tell when the dataset '${name}' was imported`);
+    }
+    return {
+      requested: facts.find((fact) => fact.type === "dataset.requested"),
+      importedAt: imported.at,
+    };
+  });
 
 const settled = (target: Target, name: string): Effect.Effect<DatasetView, CliError> =>
   datasetView(target, name).pipe(
@@ -94,38 +122,91 @@ const failedImport = (view: DatasetView) =>
     message: describeDataset(view, 5),
   });
 
+/** A dataset that is ready. */
+export interface Imported {
+  readonly dataset: DatasetView;
+  /** When it was imported: it tells one import of a name from another. */
+  readonly importedAt: string;
+}
+
+const imagesIn = (folder: string): Effect.Effect<Found, ReproduceError> =>
+  Effect.mapError(
+    findImages(folder),
+    ({ message }) => new ReproduceError({ reason: { _tag: "FolderUnreadable", folder }, message }),
+  );
+
+const importNow = (
+  target: Target,
+  folder: string,
+  name: string,
+  fields: Readonly<Record<string, unknown>>,
+): Effect.Effect<Imported, CliError | ReproduceError> =>
+  Effect.gen(function* () {
+    const dataset = yield* importFolder(target, { folder, name, fields, json: false });
+    if (dataset.state !== "ready") return yield* failedImport(dataset);
+    return { dataset, importedAt: (yield* latestImport(target, name)).importedAt };
+  });
+
 /**
- * The dataset, imported if there is none of its name: never a second time. An import that is under way is waited for, one
- * that has failed is repeated.
+ * The dataset, imported if there is none of its name, or if `again` and its folder has changed since. An import that is
+ * under way is waited for, one that has failed is repeated. Fails when a folder was named that has changed, unless `again`.
  */
 export const ensureDataset = (
   target: Target,
   { name, folder, isPath }: Named,
-): Effect.Effect<DatasetView, CliError | ReproduceError> =>
+  again: boolean,
+): Effect.Effect<Imported, CliError | ReproduceError> =>
   Effect.gen(function* () {
     const known = yield* lookUp(target, name);
-    if (known && known.state !== "failed") {
-      const origin = isPath ? yield* originOf(target, name) : undefined;
-      const here = folder && (yield* Effect.promise(() => realpath(folder)));
-      if (origin !== undefined && origin !== here) {
-        return yield* new ReproduceError({
-          reason: { _tag: "OtherImages", dataset: name },
-          message: `the dataset '${name}' was imported from ${origin}, not from ${here}: ` +
-            `name the dataset to use that (--dataset ${name}), or rename the folder`,
-        });
-      }
-      const view = yield* settled(target, name);
-      return view.state === "ready" ? view : yield* failedImport(view);
+    const dataset = known && (yield* settled(target, name));
+    if (again && folder === undefined) {
+      return yield* noDataset(name, `--import-again needs the folder of the images: name it with --dataset`);
     }
-    if (folder === undefined) {
-      if (known) return yield* failedImport(known);
-      const names = (yield* listDatasets(target)).map((dataset) => dataset.name).join(", ");
+    if (dataset?.state !== "ready") {
+      if (folder !== undefined && known?.state !== "importing") {
+        return yield* importNow(target, folder, name, {});
+      }
+      if (dataset) return yield* failedImport(dataset);
+      const names = (yield* listDatasets(target)).map((one) => one.name).join(", ");
       return yield* noDataset(
         name,
         `there is neither a dataset nor a folder '${name}'; ` +
           (names ? `there are: ${names}` : "give a folder"),
       );
     }
-    const view = yield* importFolder(target, { folder, name, fields: {}, json: false });
-    return view.state === "ready" ? view : yield* failedImport(view);
+    const { requested, importedAt } = yield* latestImport(target, name);
+    if (folder === undefined || requested === undefined) return { dataset, importedAt };
+    const here = yield* Effect.promise(() => realpath(folder));
+    if (requested.path !== here) {
+      if (!isPath && !again) return { dataset, importedAt };
+      return yield* new ReproduceError({
+        reason: { _tag: "OtherFolder", dataset: name },
+        message: `the dataset '${name}' was imported from ${requested.path}, not from ${here}: ` +
+          `name the dataset to use that (--dataset ${name}), or rename the folder`,
+      });
+    }
+    const found = yield* imagesIn(here);
+    const changes = changesOf(found, dataset);
+    if (again) {
+      const since = Date.parse(requested.at);
+      if (changes.length === 0 && !(yield* Effect.promise(() => touchedSince(found, since)))) {
+        console.log(`nothing has changed in ${here} since it was imported at ${importedAt}`);
+        return { dataset, importedAt };
+      }
+      const { maxSide, minClassImages } = requested;
+      return yield* importNow(target, here, name, { maxSide, minClassImages });
+    }
+    if (changes.length === 0) return { dataset, importedAt };
+    const message = `${here} has changed since it was imported at ${importedAt}:\n` +
+      `${changes.map((change) => `  ${change}\n`).join("")}` +
+      `--import-again imports it anew, for results of all methods with the images as they are now`;
+    if (isPath) {
+      return yield* new ReproduceError({
+        reason: { _tag: "OtherImages", dataset: name },
+        message: `${message} (with another --out, those so far are kept); ` +
+          `--dataset ${name} takes the images as they were`,
+      });
+    }
+    console.error(`${message}; this goes on with the images as they were`);
+    return { dataset, importedAt };
   });

@@ -7,7 +7,10 @@ export type ReproduceReason =
   | { readonly _tag: "NoDataset"; readonly dataset: string }
   | { readonly _tag: "ImportFailed"; readonly dataset: string }
   /** The dataset of that name came from another folder. */
+  | { readonly _tag: "OtherFolder"; readonly dataset: string }
+  /** The folder has changed since it was imported, or the dataset was imported anew since the results were begun. */
   | { readonly _tag: "OtherImages"; readonly dataset: string }
+  | { readonly _tag: "FolderUnreadable"; readonly folder: string }
   | { readonly _tag: "NoWeights"; readonly file: string }
   /** The output folder belongs to a reproduction with other settings. */
   | { readonly _tag: "OtherSettings"; readonly folder: string }

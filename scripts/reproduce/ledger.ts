@@ -18,12 +18,19 @@ export type Entry = z.infer<typeof Entry>;
 const File = z.object({
   v: z.literal(1),
   settings: SettingsSchema,
+  /** When the images were imported that the runs are about; written down once that is known. */
+  importedAt: z.string().optional(),
   runs: z.partialRecord(Method, Entry),
 });
 
 /** `runs.json`: which run belongs to which method. It is all that a reproduction needs to go on after it was killed. */
 export interface Ledger {
   readonly of: (method: Method) => Entry | undefined;
+  /**
+   * Ties the runs to the images that were imported at that time. Those of other images are forgotten if `again`; else it
+   * fails when there are any.
+   */
+  readonly tie: (importedAt: string, again: boolean) => Effect.Effect<void, ReproduceError>;
   readonly set: (method: Method, entry: Entry) => Effect.Effect<void, ReproduceError>;
 }
 
@@ -70,12 +77,14 @@ export const openLedger = (folder: string, settings: Settings): Effect.Effect<Le
           changed.join("\n"),
       });
     }
-    let runs = file.runs;
+    let { runs, importedAt } = file;
     /** Synchronous, so that writes keep their order; atomic, so that a kill leaves the old or the new. */
     const write = Effect.try({
       try: () => {
         mkdirSync(folder, { recursive: true });
-        writeFileSync(`${path}.partial`, `${JSON.stringify({ ...file, runs }, null, 2)}\n`, { flush: true });
+        writeFileSync(`${path}.partial`, `${JSON.stringify({ ...file, importedAt, runs }, null, 2)}\n`, {
+          flush: true,
+        });
         renameSync(`${path}.partial`, path);
       },
       catch: (cause) =>
@@ -84,9 +93,26 @@ export const openLedger = (folder: string, settings: Settings): Effect.Effect<Le
           message: `${path} can't be written (${words(cause)}): name another folder with --out`,
         }),
     });
+    const otherImages = (before: string, now: string) =>
+      new ReproduceError({
+        reason: { _tag: "OtherImages", dataset: settings.dataset },
+        message:
+          `${folder} holds results of the dataset '${settings.dataset}' as it was imported at ${before}, ` +
+          `but that of now was imported at ${now}: --import-again replaces them by results of the new images, ` +
+          "another --out keeps them",
+      });
     yield* write;
     return {
       of: (method) => runs[method],
+      tie: (now, again) =>
+        Effect.suspend(() => {
+          if (now === importedAt) return Effect.void;
+          const begun = Object.keys(runs).length > 0;
+          if (importedAt !== undefined && begun && !again) return Effect.fail(otherImages(importedAt, now));
+          if (again) runs = {};
+          importedAt = now;
+          return write;
+        }),
       set: (method, entry) =>
         Effect.suspend(() => {
           runs = { ...runs, [method]: entry };

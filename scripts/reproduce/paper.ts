@@ -5,7 +5,7 @@ export const reference = "Venkataramanan, Laviale, Figus, Usseglio-Polatera, Pra
   "Tackling Inter-Class Similarity and Intra-Class Variance for Microscopic Image-based Classification, " +
   "Tables 1 and 2; perfectly classified classes from sections 5.1 and 5.2";
 
-/** One row of Table 1 or 2: percent and variances as printed there. */
+/** One row of Table 1 or 2: rates as fractions, to as many digits as the percents printed there have; variances as printed. */
 export interface PaperRow {
   readonly table: 1 | 2;
   readonly dataset: "diatoms" | "WHOI-Plankton";
@@ -21,6 +21,7 @@ export interface PaperRow {
   readonly perfectClasses?: number;
 }
 
+/** As printed: the first four are percents. */
 type Figures = readonly [
   accuracy: number,
   recall: number,
@@ -31,6 +32,9 @@ type Figures = readonly [
   perfectClasses?: number,
 ];
 
+/** Percents are printed with two decimals. */
+const fraction = (percent: number): number => Number((percent / 100).toFixed(4));
+
 const methods = ["standard", "triplet", "clustering", "clustering+triplet", "gs-trs"] as const;
 
 const rows = (
@@ -40,10 +44,10 @@ const rows = (
   figures.map(([accuracy, recall, precision, fScore, fnVariance, fpVariance, perfectClasses], i) => ({
     ...where,
     method: methods[i]!,
-    accuracy,
-    recall,
-    precision,
-    fScore,
+    accuracy: fraction(accuracy),
+    recall: fraction(recall),
+    precision: fraction(precision),
+    fScore: fraction(fScore),
     falseNegativeVariance: fnVariance,
     falsePositiveVariance: fpVariance,
     ...(perfectClasses === undefined ? {} : { perfectClasses }),

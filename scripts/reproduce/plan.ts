@@ -24,6 +24,8 @@ export interface Plan {
   readonly groups: string | undefined;
   /** Start runs anew that have failed. */
   readonly retry: boolean;
+  /** Import the folder anew if it has changed, for new results. */
+  readonly importAgain: boolean;
 }
 
 /** The paper's order (section 4.2). */
@@ -32,11 +34,11 @@ export const allMethods: readonly Method[] = Method.options;
 const digestOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
 /**
- * The Idempotency-Key of a method's run: the same settings give the same one, so that a repeated request starts nothing
- * twice. `attempt` counts the runs that were given up.
+ * The Idempotency-Key of a method's run: the same settings and images give the same one, so that a repeated request starts
+ * nothing twice. `importedAt` tells the images, `attempt` counts the runs that were given up.
  */
-export const keyOf = (settings: Settings, method: Method, attempt: number): string =>
-  `reproduce-${digestOf([settings, method, attempt])}`;
+export const keyOf = (settings: Settings, importedAt: string, method: Method, attempt: number): string =>
+  `reproduce-${digestOf([settings, importedAt, method, attempt])}`;
 
 /** A folder name that tells data set and network, and differs for different settings. */
 export const folderNameOf = (settings: Settings): string =>

@@ -40,6 +40,7 @@ const Own = z.looseObject({
   folds: z.number(),
   trainers: z.number(),
   retry: z.boolean().default(false),
+  importAgain: z.boolean().default(false),
   url: z.string().optional(),
   token: z.string().optional(),
   out: z.string().optional(),
@@ -63,6 +64,10 @@ export const makeProgram = (choose: (plan: Plan) => void): Command => {
     )
     .option("--trainers <number>", "trainers to start; with --url, how many there are", wholeNumber(1, 64), 1)
     .option("--retry", "start runs anew that have failed or were cancelled")
+    .option(
+      "--import-again",
+      "import the folder anew if it has changed, and begin anew with what is there now",
+    )
     .option("--url <address>", "a running gateway (default: everything is started here)", address)
     .addOption(
       new Option("--token <token>", "bearer token, where that gateway wants one").env("SUBTAXA_TOKEN"),
@@ -73,7 +78,7 @@ export const makeProgram = (choose: (plan: Plan) => void): Command => {
     .exitOverride();
   for (const flag of flagsOf(RunRequest, ["dataset", "method", "folds"])) program.addOption(flag);
   return program.allowExcessArguments(false).action((_options, command: Command) => {
-    const { dataset, methods, trainers, retry, url, token, out, groups, ...fields } = Own.parse(
+    const { dataset, methods, trainers, retry, importAgain, url, token, out, groups, ...fields } = Own.parse(
       command.opts(),
     );
     choose({
@@ -82,6 +87,7 @@ export const makeProgram = (choose: (plan: Plan) => void): Command => {
       fields,
       trainers,
       retry,
+      importAgain,
       target: url === undefined ? undefined : { url, token },
       out,
       groups,

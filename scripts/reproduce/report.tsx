@@ -5,7 +5,7 @@ import type { PropsWithChildren } from "hono/jsx";
 import { Figure3 } from "./figure3.tsx";
 import type { ClassGallery } from "./galleries.ts";
 import { reference } from "./paper.ts";
-import type { Results } from "./results.ts";
+import type { MethodResult, Results } from "./results.ts";
 import { describeOutcome } from "./runs.ts";
 import { style } from "./style.ts";
 import {
@@ -85,8 +85,16 @@ const Figure2 = ({ galleries }: { galleries: readonly Galleries[] }) => (
   </Section>
 );
 
+/** Its versions, and the parameters of its own where there are any. */
+const clustererOf = ({ name, versions, parameters }: NonNullable<MethodResult["clusterer"]>): string =>
+  [
+    name,
+    versions.length > 0 ? versions.join(", ") : "has not relabelled",
+    ...Object.keys(parameters).length > 0 ? [JSON.stringify(parameters)] : [],
+  ].join(" · ");
+
 const Page = ({ results, galleries }: { results: Results; galleries: readonly Galleries[] }) => {
-  const { comparisons, methods, missing, generatedAt, settings, trainers } = results;
+  const { comparisons, methods, missing, generatedAt, settings, trainers, version } = results;
   const grouped = methods.some(({ agreement }) => agreement.length > 0);
   return (
     <html lang="en">
@@ -152,7 +160,11 @@ const Page = ({ results, galleries }: { results: Results; galleries: readonly Ga
                 name,
                 typeof value === "object" ? JSON.stringify(value) : String(value),
               ]),
+              ...methods.flatMap(({ method, clusterer }) =>
+                clusterer ? [[`clusterer of ${method}`, clustererOf(clusterer)]] : []
+              ),
               ...methods.map(({ method, id }) => [`run of ${method}`, id]),
+              ["Subtaxa", version],
             ]}
           />
         </Section>

@@ -32,7 +32,14 @@ const Ledger = z.object({
 });
 const Results = z.object({
   verdict: z.array(z.string()),
-  methods: z.array(z.object({ id: z.string(), folds: z.array(z.unknown()) })),
+  version: z.string(),
+  settings: z.object({ imageSize: z.number(), learningRate: z.number(), clusterer: z.string().optional() }),
+  dataset: z.object({ importedAt: z.iso.datetime(), classes: z.number() }),
+  methods: z.array(z.object({
+    id: z.string(),
+    folds: z.array(z.unknown()),
+    clusterer: z.object({ name: z.string(), versions: z.array(z.string()) }).optional(),
+  })),
 });
 const Runs = z.array(z.object({ id: z.string(), state: z.string(), epoch: z.number() }));
 
@@ -94,6 +101,8 @@ Deno.test("killed in the midst of a run, it goes on with that run, and nothing i
 
       const results = yield* Effect.promise(() => readJson(Results, join(out, "results.json")));
       expect(results.methods.map(({ id, folds }) => [id, folds.length])).toEqual(ids.map((id) => [id, 2]));
+      expect(results.settings).toEqual({ imageSize: 32, learningRate: 1e-3, clusterer: "xmeans" });
+      expect(results.methods.map(({ clusterer }) => clusterer?.versions.length)).toEqual([undefined, 1]);
       const page = yield* Effect.promise(() => Deno.readTextFile(join(out, "report.html")));
       expect(page.includes("paper: diatoms, ResNet50 (Table 1)")).toBe(true);
       // the gallery of a real report
@@ -111,6 +120,29 @@ Deno.test("killed in the midst of a run, it goes on with that run, and nothing i
       expect((yield* Effect.promise(ledger)).runs).toEqual(runs);
       const { verdict } = yield* Effect.promise(() => readJson(Results, join(out, "results.json")));
       expect(verdict).toEqual(results.verdict);
+
+      // with more images, results are not those of the old ones; and made anew when asked
+      yield* Effect.promise(async () => {
+        const before = await readJson(Results, join(out, "results.json"));
+        const others = join(folder, "others");
+        const { classes } = await Effect.runPromise(
+          drawDataset(others, { seed: 9, imagesPerClass: 10, side: 32 }),
+        );
+        await Deno.rename(join(others, classes[0]!.name), join(images, "salp"));
+        const changed = await finished(spawn([...args, "--url", stack.url]));
+        expect(changed.code).toBe(1);
+        expect(changed.stderr).toContain("there is a new class 'salp' with 10 image files");
+        const again = [...args, "--url", stack.url, "--methods", "standard", "--import-again"];
+        const first = await finished(spawn(again));
+        expect(first.code).toBe(0);
+        const second = await finished(spawn(again)); // as if the first had been killed
+        expect({ code: second.code, stderr: second.stderr }).toEqual({ code: 0, stderr: "" });
+        const after = await readJson(Results, join(out, "results.json"));
+        expect(after.dataset.classes).toBe(before.dataset.classes + 1);
+        expect(after.dataset.importedAt > before.dataset.importedAt).toBe(true);
+        expect(ids).not.toContain(after.methods[0]!.id);
+        expect((await runsAt(stack.url)).length).toBe(ids.length + 1);
+      });
     })));
   }));
 

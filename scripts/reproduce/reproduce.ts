@@ -1,11 +1,18 @@
 import { Effect, type Scope } from "effect";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type DatasetView, RunRequest } from "@subtaxa/contracts";
+import { RunRequest } from "@subtaxa/contracts";
 import { type CliError, dataFolder, exitCode, requestOf, table, type Target } from "../cli/mod.ts";
 import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
-import { ensureDataset, type Named, namedDataset, requireGroups, userPath } from "./dataset.ts";
+import {
+  ensureDataset,
+  type Imported,
+  type Named,
+  namedDataset,
+  requireGroups,
+  userPath,
+} from "./dataset.ts";
 import { ReproduceError } from "./error.ts";
 import { openLedger } from "./ledger.ts";
 import { folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";
@@ -85,10 +92,10 @@ const nothingCompleted = (outcomes: readonly Outcome[]) =>
 const conclude = (
   plan: Plan,
   outcomes: readonly Outcome[],
-  { target, settings, dataset, out }: {
+  { target, settings, imported, out }: {
     readonly target: Target;
     readonly settings: Settings;
-    readonly dataset: DatasetView;
+    readonly imported: Imported;
     readonly out: string;
   },
 ): Effect.Effect<number, CliError | ReproduceError> =>
@@ -100,7 +107,7 @@ const conclude = (
       generatedAt: new Date().toISOString(),
       settings,
       trainers: plan.trainers,
-      dataset,
+      ...imported,
       missing,
     });
     const page = yield* writeResults(target, out, results);
@@ -125,16 +132,18 @@ export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackErr
     const roots = [...named.folder === undefined ? [] : [named.folder], ...weights ? [dirname(weights)] : []];
     const { target, failed } = yield* installationOf(plan, roots);
     const work = Effect.gen(function* () {
-      const dataset = yield* ensureDataset(target, named);
+      const imported = yield* ensureDataset(target, named, plan.importAgain);
+      yield* ledger.tie(imported.importedAt, plan.importAgain);
       console.log(`results: ${out}\n`);
       const outcomes = yield* runMethods(plan.methods, {
         target,
         settings,
+        importedAt: imported.importedAt,
         ledger,
         retry: plan.retry,
         atOnce: runsAtOnce(plan.trainers, settings.folds),
       });
-      return yield* conclude(plan, outcomes, { target, settings, dataset, out });
+      return yield* conclude(plan, outcomes, { target, settings, imported, out });
     });
     return yield* Effect.raceFirst(work, failed);
   })).pipe(

@@ -1,6 +1,7 @@
 import { expect } from "expect";
 import { parse } from "csv-parse/sync";
 import { paperRows, paperRowsFor } from "./paper.ts";
+import { makeProgram } from "./program.ts";
 import { renderReport } from "./report.tsx";
 import { csvOf, markdownOf } from "./tables.ts";
 import { plantedResults } from "./testing.ts";
@@ -57,6 +58,50 @@ Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
   expect(nothing).toContain("makes no difference that stands out from the spread over the folds here");
   expect(unclear).toContain("makes no difference that stands out from the spread over the folds");
   expect(nowhere).toContain("in no class lower, in no class higher (in at least 4 of 5 folds)");
+});
+
+Deno.test("the verdict where no class was split says so, and what allows more splits", () => {
+  const unsplit = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "triplet", missed: standard },
+    { method: "clustering", missed: standard },
+    { method: "clustering+triplet", missed: standard },
+  ], { settings: { criterion: "aic", epochs: 25 } });
+  const verdict = verdictOf(unsplit);
+  expect(verdict[0]).toBe(
+    "No class was split in any fold, up to the epoch that is scored: this reproduction says nothing about splitting. " +
+      "What allows more splits: more images per class, more --epochs (now 25), a lower --confusion-threshold (now 0.3), " +
+      "a smaller --min-cluster-size (now 8) and --dimension nominal.",
+  );
+  expect(verdict.slice(1).every((one) => one.includes("says nothing about splitting"))).toBe(true);
+  expect(verdict.join()).not.toContain("stands out");
+  const flags = makeProgram(() => undefined).options.map(({ long }) => long);
+  const named = verdict[0]!.match(/--[a-z-]+/g) ?? [];
+  expect(named.filter((flag) => !flags.includes(flag))).toEqual([]);
+
+  const one = plantedResults(classes, [
+    { method: "standard", missed: [standard[0]!] },
+    { method: "clustering", missed: [standard[0]!] },
+  ]);
+  expect(verdictOf(one)[0]).toMatch(/^No class was split in any fold, up to the epoch that is scored: /);
+  expect(verdictOf(one)[0]).toContain("--criterion aic and --dimension nominal");
+
+  const [inShort, nothing, without, withTriplets] = verdictOf(plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "triplet", missed: standard },
+    { method: "clustering", missed: standard },
+    { method: "clustering+triplet", missed: fewer, clusters: [3, 1, 1] },
+  ]));
+  expect(inShort).toBe(
+    "Splitting classes helps here: accuracy changes by +10.00 ± 0.00 points with triplets.",
+  );
+  expect(nothing).toMatch(
+    /^No class was split in any fold by clustering, .* says nothing about splitting by it\. What/,
+  );
+  expect(without).toMatch(
+    /^Splitting without triplets .* says nothing about splitting, as no class was split: /,
+  );
+  expect(withTriplets).toMatch(/^Splitting with triplets .* helps/);
 });
 
 Deno.test("the verdict of one fold, of methods that don't split, and of known groups", () => {
@@ -118,6 +163,29 @@ Deno.test("the tables: ours beside the paper's of the same network, in markdown 
   ]);
 });
 
+Deno.test("settings are those that the runs were trained with, and what differs is told by method", () => {
+  const results = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "clustering", missed: fewer },
+  ]);
+  expect(results.settings).toMatchObject({ imageSize: 64, learningRate: 1e-3, clusterer: "xmeans" });
+  expect(markdownOf(results)).toMatch(/^# planted: .*, 64 px; /);
+  expect(results.version).toMatch(/^\d+\.\d+\.\d+$/);
+  const page = renderReport(results, []);
+  for (const [name, value] of [["imageSize", "64"], ["clusterer of clustering", "xmeans · 0.1.0"]]) {
+    expect(page).toContain(`<th scope="row">${name}</th><td class="">${value}</td>`);
+  }
+  expect(page).not.toContain("clusterer of standard");
+
+  const two = plantedResults(classes, [
+    { method: "clustering", missed: fewer },
+    { method: "gs-trs", missed: fewer },
+  ]);
+  expect(two.settings.clusterer).toBeUndefined();
+  expect(two.methods.map(({ settings, clusterer }) => [settings?.clusterer, clusterer?.name]))
+    .toEqual([["xmeans", "xmeans"], ["kmeans", "kmeans"]]);
+});
+
 Deno.test("all rows of the paper's two tables are there", () => {
   expect(paperRows.length).toBe(20);
   expect(
@@ -135,6 +203,12 @@ Deno.test("all rows of the paper's two tables are there", () => {
     true,
   );
   expect(paperRowsFor("small").length).toBe(20);
+  // fractions, as all figures that are not shown to people
+  expect(paperRows[3]).toMatchObject({ accuracy: 0.9737, recall: 0.9795, precision: 0.9797, fScore: 0.9779 });
+  for (const row of paperRows) {
+    const rates = [row.accuracy, row.recall, row.precision, row.fScore];
+    expect(rates.every((rate) => rate > 0.5 && rate < 1)).toBe(true);
+  }
 });
 
 Deno.test("the page needs nothing from elsewhere, escapes names, and leaves classes without misses out of Figure 3", () => {

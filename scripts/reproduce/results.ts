@@ -1,8 +1,17 @@
-import type { DatasetView, EpochView, Method, RunMetricsView } from "@subtaxa/contracts";
+import {
+  type EpochView,
+  type Method,
+  type RunMetricsView,
+  type RunSettings,
+  type RunView,
+  usesClustering,
+} from "@subtaxa/contracts";
 import { classScores } from "@subtaxa/metrics";
 import type { SplitAgreement } from "../splits/mod.ts";
+import about from "../../deno.json" with { type: "json" };
 import { comparable, type Measure, measures } from "./measures.ts";
-import type { Settings } from "./plan.ts";
+import type { Imported } from "./dataset.ts";
+import { Settings } from "./plan.ts";
 import type { Outcome } from "./runs.ts";
 import { type PairedDifference, pairedDifference, type Spread, spreadOf } from "./statistics.ts";
 
@@ -12,6 +21,10 @@ export interface Collected {
   readonly id: string;
   readonly metrics: RunMetricsView;
   readonly history: readonly EpochView[];
+  /** What it was trained with, defaults filled in. */
+  readonly settings: RunSettings | undefined;
+  /** Who divided the classes, which versions of it, and with which parameters; undefined where the method divides none. */
+  readonly clusterer: RunView["clusterer"] | undefined;
   /** Empty when no groups are known. */
   readonly agreement: readonly (SplitAgreement & { readonly fold: number })[];
 }
@@ -29,6 +42,8 @@ export interface FoldResult extends Readonly<Record<Measure, number>> {
   readonly fold: number;
   readonly bestEpoch: number;
   readonly epochs: number;
+  /** Epochs up to the best one that were trained on divided classes: with none, dividing had no part in the figures. */
+  readonly splitEpochs: number;
   /** In the order of the classes. */
   readonly classes: readonly ClassInFold[];
 }
@@ -38,6 +53,8 @@ export interface MethodResult {
   readonly id: string;
   readonly folds: readonly FoldResult[];
   readonly summary: Readonly<Record<Measure, Spread>>;
+  readonly settings: Collected["settings"];
+  readonly clusterer: Collected["clusterer"];
   readonly agreement: Collected["agreement"];
 }
 
@@ -67,8 +84,17 @@ export interface ClassResult {
 /** All that the report and the tables are made of. */
 export interface Results {
   readonly generatedAt: string;
+  /** Of Subtaxa, as it collected the results. */
+  readonly version: string;
+  /** As trained, where all methods have the same; else as asked for. */
   readonly settings: Settings;
-  readonly dataset: { readonly name: string; readonly classes: number; readonly images: number };
+  readonly dataset: {
+    readonly name: string;
+    /** Tells the images from those of other imports under the same name. */
+    readonly importedAt: string;
+    readonly classes: number;
+    readonly images: number;
+  };
   readonly trainers: number;
   readonly methods: readonly MethodResult[];
   readonly comparisons: readonly Comparison[];
@@ -91,6 +117,10 @@ const foldResult = (
     fold,
     bestEpoch,
     epochs: epochs.length,
+    splitEpochs:
+      epochs.filter(({ epoch, clusters }) =>
+        epoch <= bestEpoch && Object.values(clusters).some((number) => number > 1)
+      ).length,
     ...metrics,
     secondsPerEpoch: meanOf(epochs.map(({ seconds }) => seconds)),
     subclasses: classes.reduce((sum, name) => sum + (clusters[name] ?? 1), 0),
@@ -102,17 +132,34 @@ const foldResult = (
   };
 };
 
-const methodResult = ({ method, id, metrics, history, agreement }: Collected): MethodResult => {
+const methodResult = ({ metrics, history, ...rest }: Collected): MethodResult => {
   const folds = metrics.folds.map((fold) => foldResult(fold, metrics.classes, history));
   return {
-    method,
-    id,
+    ...rest,
     folds,
     summary: Object.fromEntries(
       measures.map(({ measure }) => [measure, spreadOf(folds.map((fold) => fold[measure]))]),
     ) as Record<Measure, Spread>, // the keys are exactly the measures
-    agreement,
   };
+};
+
+/** The settings with what they leave open as the runs have it, where they agree; only dividers have a clusterer. */
+const asTrained = (asked: Settings, methods: readonly Pick<Collected, "method" | "settings">[]): Settings => {
+  const trained = (name: string): readonly unknown[] =>
+    methods.flatMap(({ method, settings }) =>
+      settings && (name !== "clusterer" || usesClustering(method))
+        ? [settings[name as keyof RunSettings]]
+        : []
+    );
+  return Settings.parse(Object.fromEntries(
+    Object.keys(Settings.shape).flatMap((name) => {
+      const [first, ...others] = trained(name);
+      const agreed = first !== undefined &&
+        others.every((value) => JSON.stringify(value) === JSON.stringify(first));
+      const value = agreed ? first : asked[name as keyof Settings];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  ));
 };
 
 /** Paired fold by fold: both methods had the same seed, so the same images are held out. */
@@ -164,16 +211,19 @@ const classResult = (name: string, index: number, methods: readonly MethodResult
 /** Everything that is computed from what the runs left behind; pure. */
 export const resultsOf = (
   collected: readonly Collected[],
-  { dataset, ...facts }: Pick<Results, "generatedAt" | "settings" | "trainers" | "missing"> & {
-    readonly dataset: DatasetView;
-  },
+  { dataset, importedAt, settings, ...facts }:
+    & Pick<Results, "generatedAt" | "settings" | "trainers" | "missing">
+    & Imported,
 ): Results => {
   const methods = collected.map(methodResult);
   const names = collected[0]?.metrics.classes ?? [];
   return {
     ...facts,
+    version: about.version,
+    settings: asTrained(settings, collected),
     dataset: {
       name: dataset.name,
+      importedAt,
       classes: dataset.classes.length,
       images: dataset.classes.reduce((sum, { images }) => sum + images, 0),
     },

@@ -3,9 +3,10 @@ import { Effect } from "effect";
 import { expect } from "expect";
 import { openLedger } from "./ledger.ts";
 import { keyOf, runsAtOnce, Settings } from "./plan.ts";
-import { describeOutcome, type Outcome, runMethods } from "./runs.ts";
+import { describeOutcome, gaugeOf, type Outcome, runMethods } from "./runs.ts";
 
 const settings = Settings.parse({ dataset: "plankton", folds: 2, clusterer: "xmeans" });
+const importedAt = "2026-01-05T08:00:00.000Z";
 
 interface Asked {
   readonly key: string | null;
@@ -89,7 +90,7 @@ const runAll = (
 ): Promise<readonly Outcome[]> =>
   Effect.runPromise(Effect.gen(function* () {
     const ledger = yield* openLedger(folder, settings);
-    return yield* runMethods(methods, { target, settings, ledger, retry, atOnce: 1 });
+    return yield* runMethods(methods, { target, settings, importedAt, ledger, retry, atOnce: 1 });
   }));
 
 const failure = {
@@ -106,9 +107,9 @@ Deno.test("each method is asked for once, by its key, and completed ones are not
       { method: "gs-trs", state: "completed", id: "gs-trs-2" },
     ]);
     expect(gateway.asked.map(({ key }) => key)).toEqual([
-      keyOf(settings, "standard", 0),
-      keyOf(settings, "clustering", 0),
-      keyOf(settings, "gs-trs", 0),
+      keyOf(settings, importedAt, "standard", 0),
+      keyOf(settings, importedAt, "clustering", 0),
+      keyOf(settings, importedAt, "gs-trs", 0),
     ]);
     // the chosen clusterer is X-Means' stand-in, not that of GS-TRS
     expect(gateway.asked.map(({ body }) => body.clusterer)).toEqual(["xmeans", "xmeans", undefined]);
@@ -121,12 +122,12 @@ Deno.test("killed between asking and writing the answer down, it asks for the sa
     await Effect.runPromise(
       Effect.flatMap(
         openLedger(folder, settings),
-        (ledger) => ledger.set("standard", { key: keyOf(settings, "standard", 0), attempt: 0 }),
+        (ledger) => ledger.set("standard", { key: keyOf(settings, importedAt, "standard", 0), attempt: 0 }),
       ),
     );
     await fetch(`${gateway.target.url}/v1/runs`, {
       method: "POST",
-      headers: { "idempotency-key": keyOf(settings, "standard", 0) },
+      headers: { "idempotency-key": keyOf(settings, importedAt, "standard", 0) },
       body: JSON.stringify({ method: "standard" }),
     });
     await runAll(gateway, folder, ["standard"]);
@@ -150,7 +151,7 @@ Deno.test("a failed run is named, kept, and started anew only when asked", () =>
 
     expect((await runAll(gateway, folder, ["standard", "triplet"], true))[0])
       .toEqual({ method: "standard", state: "completed", id: "standard-2" });
-    expect(gateway.asked[2]!.key).toBe(keyOf(settings, "standard", 1));
+    expect(gateway.asked[2]!.key).toBe(keyOf(settings, importedAt, "standard", 1));
     expect(gateway.asked.length).toBe(3);
   }));
 
@@ -180,4 +181,16 @@ Deno.test("what is refused for one method doesn't keep the others from running",
 Deno.test("several runs go at once only when one doesn't keep all trainers busy", () => {
   expect([[1, 5], [2, 5], [5, 5], [6, 5], [2, 1]].map(([trainers, folds]) => runsAtOnce(trainers!, folds!)))
     .toEqual([1, 1, 1, 2, 2]);
+});
+
+Deno.test("the bar goes over the epochs of all folds", () => {
+  // the third of five folds is in its last epoch: that is no reason to look finished
+  const one = view("r", "standard", {
+    folds: 5,
+    epoch: 25,
+    epochs: 25,
+    epochsDone: 61,
+    step: "fold 3: training",
+  });
+  expect(gaugeOf({ ...one, secondsLeft: 90 })).toMatchObject({ done: 61, total: 125 });
 });

@@ -64,20 +64,22 @@ const start = (
 interface Context {
   readonly target: Target;
   readonly settings: Settings;
+  /** When the images were imported that the runs shall be about. */
+  readonly importedAt: string;
   readonly ledger: Ledger;
   readonly retry: boolean;
   readonly screen: Screen;
 }
 
 /** Of the run in the ledger, or of the one that is started now; its key is written down first. */
-const ensureRun = ({ target, settings, ledger, retry }: Context, method: Method) =>
+const ensureRun = ({ target, settings, importedAt, ledger, retry }: Context, method: Method) =>
   Effect.gen(function* () {
     const entry = ledger.of(method);
     const known = entry?.id === undefined ? undefined : yield* standing(target, settings.dataset, entry.id);
     const over = known ? known.state === "failed" || known.state === "cancelled" : entry?.id !== undefined;
     if (entry?.id !== undefined && !(over && retry)) return entry.id;
     const attempt = (entry?.attempt ?? 0) + (over ? 1 : 0);
-    const key = keyOf(settings, method, attempt);
+    const key = keyOf(settings, importedAt, method, attempt);
     yield* ledger.set(method, { key, attempt });
     const id = yield* start(target, settings, method, key);
     yield* ledger.set(method, { key, attempt, id });
@@ -97,15 +99,15 @@ const outcomeOf = (method: Method, id: string, view: RunView | undefined): Outco
 
 const width = 20;
 
-/** One line per method: what it does, epoch by epoch, and for how long at most. */
-const show = (screen: Screen, view: RunView): void => {
-  const left = view.secondsLeft === undefined ? "" : `at most ${duration(view.secondsLeft)} left`;
-  screen.gauge(view.method, {
-    label: view.method.padEnd(width),
-    done: view.epoch,
-    total: view.epochs,
-    details: [view.step, left].filter(Boolean).join(" · "),
-  });
+/** One line per method: what it does, the epochs of all folds, and for how long at most; each fold may end before its last. */
+export const gaugeOf = ({ method, epochsDone, epochs, folds, step, secondsLeft }: RunView) => {
+  const left = secondsLeft === undefined ? "" : `at most ${duration(secondsLeft)} left`;
+  return {
+    label: method.padEnd(width),
+    done: epochsDone,
+    total: epochs * folds,
+    details: [step, left].filter(Boolean).join(" · "),
+  };
 };
 
 export const describeOutcome = (outcome: Outcome): string =>
@@ -123,7 +125,7 @@ const follow = (context: Context, method: Method) =>
     const id = yield* ensureRun(context, method);
     const once = Effect.tap(
       standing(target, settings.dataset, id),
-      (view) => Effect.sync(() => view && !hasEnded(view) && show(screen, view)),
+      (view) => Effect.sync(() => view && !hasEnded(view) && screen.gauge(method, gaugeOf(view))),
     );
     const view = yield* untilOver(once, hasEnded);
     screen.remove(method);

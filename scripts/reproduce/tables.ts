@@ -17,12 +17,12 @@ const measuresOfPaper = measures.flatMap((meaning) => {
   return measure === "secondsPerEpoch" || measure === "subclasses" ? [] : [{ ...meaning, measure }];
 });
 
-/** A figure of the paper as printed, or nothing where it has none. */
+/** A figure as the paper prints it, or nothing where it has none. */
 const printed = (row: PaperRow, measure: PaperMeasure): string => {
   const value = row[measure];
   if (value === undefined) return "";
   if (measure === "perfectClasses") return String(value);
-  if (!measure.endsWith("Variance")) return value.toFixed(2);
+  if (!measure.endsWith("Variance")) return (100 * value).toFixed(2);
   return value.toFixed(value < 0.01 ? 4 : 3);
 };
 
@@ -205,12 +205,10 @@ export const csvOf = ({ dataset, settings, methods }: Results): string =>
       ])
     ),
     ...paperRowsFor(settings.backbone).flatMap((row) =>
-      measuresOfPaper.flatMap(({ measure, percent }) => {
-        const text = printed(row, measure);
-        const value = percent ? Number((Number(text) / 100).toFixed(4)) : text;
-        return text === ""
+      measuresOfPaper.flatMap(({ measure }) =>
+        row[measure] === undefined
           ? []
-          : [["paper", row.dataset, row.architecture, row.method, measure, value, "", 5]];
-      })
+          : [["paper", row.dataset, row.architecture, row.method, measure, row[measure], "", 5]]
+      )
     ),
   ]);

@@ -1,4 +1,4 @@
-import type { EpochView, Method, Metrics } from "@subtaxa/contracts";
+import { type EpochView, type Method, type Metrics, usesClustering } from "@subtaxa/contracts";
 import { metricsOf } from "@subtaxa/metrics";
 import { Settings } from "./plan.ts";
 import { type Collected, type Results, resultsOf } from "./results.ts";
@@ -41,6 +41,7 @@ const epochView = (
 const collectedOf = (
   { method, missed, clusters, agreement = [] }: Planted,
   classes: readonly string[],
+  settings: Settings,
 ): Collected => {
   const folds = missed.map((ofFold, fold) => {
     const confusion = confusionOf(ofFold);
@@ -55,6 +56,16 @@ const collectedOf = (
       epochView(fold, 1, metrics, atBest),
       epochView(fold, 2, metrics, Object.fromEntries(classes.map((name) => [name, 9]))),
     ]),
+    settings: {
+      ...settings,
+      method,
+      imageSize: settings.imageSize ?? 64,
+      learningRate: settings.learningRate ?? 1e-3,
+      clusterer: method === "gs-trs" ? "kmeans" : settings.clusterer ?? "xmeans",
+    },
+    clusterer: usesClustering(method)
+      ? { name: method === "gs-trs" ? "kmeans" : "xmeans", parameters: {}, versions: ["0.1.0"] }
+      : undefined,
     agreement,
   };
 };
@@ -66,9 +77,11 @@ export const plantedResults = (
   rest: Partial<Pick<Results, "missing">> & { readonly settings?: Partial<Settings> } = {},
 ): Results => {
   const folds = methods[0]?.missed.length ?? 1;
-  return resultsOf(methods.map((method) => collectedOf(method, classes)), {
+  const settings = Settings.parse({ dataset: "planted", folds, ...rest.settings });
+  return resultsOf(methods.map((method) => collectedOf(method, classes, settings)), {
     generatedAt: "2026-01-05T09:00:00.000Z",
-    settings: Settings.parse({ dataset: "planted", folds, ...rest.settings }),
+    settings,
+    importedAt: "2026-01-05T08:00:00.000Z",
     trainers: 1,
     missing: rest.missing ?? [],
     dataset: {

@@ -32,10 +32,13 @@ const subject = ({ method, against }: Comparison): string =>
     : `Splitting ${against === "triplet" ? "with" : "without"} triplets (${method} against ${against})`;
 
 /** What one comparison says, by accuracy and macro F-score. */
-const sentence = (comparison: Comparison): string | undefined => {
+const sentence = (comparison: Comparison, divided: boolean): string | undefined => {
   const { accuracy, fScore } = comparison.measures;
   if (!accuracy || !fScore) return undefined;
   const detail = `accuracy ${figures("accuracy", accuracy)}; macro F ${figures("fScore", fScore)}`;
+  if (!divided) {
+    return `${subject(comparison)} says nothing about splitting, as no class was split: ${detail}.`;
+  }
   if (accuracy.folds === 1) {
     return `${subject(comparison)}: ${detail}. One fold doesn't tell whether that is more than chance.`;
   }
@@ -165,6 +168,41 @@ const headline = (pure: readonly Comparison[]): string[] => {
   return [`Splitting classes ${says} here: accuracy changes by ${list(each)}.`];
 };
 
+const divides = ({ folds }: MethodResult): boolean => folds.some(({ splitEpochs }) => splitEpochs > 0);
+
+/** What allows more splits, with the values so far; flags of the command line. */
+const advice = ({ settings }: Results, methods: readonly Method[]): string => {
+  const { epochs, confusionThreshold, minClusterSize, criterion, dimension, clusterer = "xmeans" } = settings;
+  const searched = methods.some((method) => method !== "gs-trs");
+  return list([
+    "more images per class",
+    `more --epochs (now ${epochs})`,
+    ...searched ? [`a lower --confusion-threshold (now ${confusionThreshold})`] : [],
+    ...searched && clusterer === "xmeans"
+      ? [
+        `a smaller --min-cluster-size (now ${minClusterSize})`,
+        ...criterion === "aic" ? [] : ["--criterion aic"],
+        ...dimension === "nominal" ? [] : ["--dimension nominal"],
+      ]
+      : [],
+  ]);
+};
+
+/** Methods that split nothing before what is measured of them; their figures are those of training without splitting. */
+const withoutSplits = (results: Results, compared: readonly Method[]): string[] => {
+  const whole = results.methods.filter((one) => compared.includes(one.method) && !divides(one))
+    .map(({ method }) => method);
+  if (whole.length === 0) return [];
+  const all = whole.length === compared.length;
+  return [
+    `No class was split in any fold${
+      all ? "" : ` by ${list(whole)}`
+    }, up to the epoch that is scored: this ` +
+    `reproduction says nothing about splitting${all ? "" : ` by ${whole.length === 1 ? "it" : "them"}`}. ` +
+    `What allows more splits: ${advice(results, whole)}.`,
+  ];
+};
+
 /**
  * Does splitting help, by how much against the spread over the folds, and in which classes: computed from the results. A
  * difference counts when the corrected 95 % interval of its mean over the folds leaves out zero.
@@ -186,12 +224,14 @@ export const verdictOf = (results: Results): string[] => {
   }
   const names = classes.map(({ name }) => name);
   const of = (name: Method) => methods.find(({ method }) => method === name)!;
-  const inClasses = (pure.length > 0 ? pure : together).map(({ method, against }) =>
+  const divided = ({ method }: Comparison) => divides(of(method));
+  const inClasses = (pure.length > 0 ? pure : together).filter(divided).map(({ method, against }) =>
     classSentence(method, against, changesOf(of(method), of(against), names))
   );
   return [
-    ...headline(pure),
-    ...all.flatMap((one) => sentence(one) ?? []),
+    ...headline(pure.filter(divided)),
+    ...withoutSplits(results, [...new Set(all.map(({ method }) => method))]),
+    ...all.flatMap((one) => sentence(one, divided(one)) ?? []),
     ...inClasses,
     ...agreementSentences(results),
   ];
