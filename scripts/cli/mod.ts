@@ -6,7 +6,14 @@ import { exitCode } from "./error.ts";
 import { type Job, makeProgram } from "./program.ts";
 
 export { ask, request, serverEvents, type Target, untilOver } from "./api.ts";
-export { datasetView, describeDataset, importFolder, listDatasets, nameFrom } from "./datasets.ts";
+export {
+  datasetView,
+  describeDataset,
+  importFolder,
+  knownDataset,
+  listDatasets,
+  nameFrom,
+} from "./datasets.ts";
 export { CliError, exitCode, failedError } from "./error.ts";
 export { type Family, figuresOf, parseFigures } from "./figures.ts";
 export { flagsOf, requestOf } from "./flags.ts";

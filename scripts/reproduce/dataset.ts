@@ -10,6 +10,7 @@ import {
   describeDataset,
   failedError,
   importFolder,
+  knownDataset,
   listDatasets,
   nameFrom,
   serverEvents,
@@ -64,14 +65,6 @@ export const requireGroups = (
         "leave it out, or give what follows the group's name",
     });
   });
-
-const lookUp = (target: Target, name: string): Effect.Effect<DatasetView | undefined, CliError> =>
-  datasetView(target, name).pipe(
-    Effect.catchIf(
-      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
-      () => Effect.succeed(undefined),
-    ),
-  );
 
 const Fact = z.discriminatedUnion("type", [
   z.object({
@@ -157,7 +150,7 @@ export const ensureDataset = (
   again: boolean,
 ): Effect.Effect<Imported, CliError | ReproduceError> =>
   Effect.gen(function* () {
-    const known = yield* lookUp(target, name);
+    const known = yield* knownDataset(target, name);
     const dataset = known && (yield* settled(target, name));
     if (again && folder === undefined) {
       return yield* noDataset(name, `--import-again needs the folder of the images: name it with --dataset`);
