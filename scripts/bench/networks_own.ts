@@ -27,7 +27,7 @@ const prepareTraining = () => {
 };
 
 const prepareEmbedding = () => {
-  const model = loadModel(trainee.state(trainee.measure([images()])));
+  const model = loadModel({ ...trainee.state(), statistics: trainee.measure([images()]) });
   trainee.dispose();
   const x = images();
   return () => {

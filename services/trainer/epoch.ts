@@ -40,13 +40,15 @@ const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measur
 /**
  * One epoch of the paper's Algorithm 1, "Train the encoder network", in its order: the head takes the shape of the
  * pseudo-labels; Adam steps over batches with cross-entropy over the sub-classes, plus the triplet loss where the method has
- * it; then the batch statistics of the final weights are measured. What it does depends on its input alone.
+ * it; then the batch statistics of the final weights are measured. What it does depends on its input alone. `onWeights` is
+ * told the state before that, all final but the statistics, so that the optimizer's part can be stored meanwhile.
  *
  * Throws `TrainingError`: `Diverged` on a loss that is not finite, `Cancelled` within one batch of being cancelled.
  */
 export const trainEpoch = (
   { spec, fold, epoch, data, start, labels }: EpochInput,
   { cancelled, progress }: WorkContext<BatchProgress>,
+  onWeights: (state: TrainingState) => void = () => undefined,
 ): { readonly state: TrainingState; readonly training: TrainingSummary } => {
   const started = performance.now();
   const stream = (use: keyof typeof streams) => random(spec.seed, fold, epoch, streams[use]);
@@ -73,6 +75,8 @@ export const trainEpoch = (
       progress({ ...measure(b + 1, means.images), loss: means.of("loss") });
     }
 
+    const trained = trainee.state();
+    onWeights(trained);
     // without a batch normalisation in training there is nothing to measure
     const normalises = [...start.parameters.keys()].some((name) => name.endsWith("/gamma"));
     const sample = stream("measured").shuffle(train.slice()).subarray(0, normalises ? MEASURED_IMAGES : 0);
@@ -86,7 +90,7 @@ export const trainEpoch = (
     if (!finite) throw TrainingError.diverged(epoch, batches.length, spec.learningRate);
 
     return {
-      state: trainee.state(measured),
+      state: { ...trained, statistics: measured },
       training: {
         loss: means.of("loss"),
         crossEntropy: means.of("crossEntropy"),

@@ -4,7 +4,7 @@ import { runDataFiles } from "@subtaxa/model";
 import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
-import type { Stored, TrainerWork } from "./worker.ts";
+import type { Stored, TrainerWork, TrainInput } from "./worker.ts";
 
 /** The thread that holds the network. It stays warm between epochs. */
 export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>()("subtaxa/Trainer") {
@@ -31,8 +31,11 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
     const { spec, fold, state } = event;
     if ((state.checkpoint === null) !== (state.optimizer === null)) return yield* unexpected(event);
     const epoch = event.epoch + 1;
+    const owner = ownerOf(event);
     const outputFiles = { checkpoint: yield* scratchFile, optimizer: yield* scratchFile };
-    const { training, sha256 } = yield* worker.call("train", {
+    const tell = yield* progressOf({ runId: event.runId, fold, epoch, step: "train" });
+    const written = Promise.withResolvers<string>();
+    const input: TrainInput = {
       ...(yield* runDataFiles(event)),
       epoch,
       previous: state.checkpoint && state.optimizer && {
@@ -42,19 +45,27 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
       pretrainedFile: state.checkpoint ? null : yield* optionalFile(spec.pretrained),
       labelsFile: yield* optionalFile(state.labels),
       outputFiles,
-    }, { onProgress: yield* progressOf({ runId: event.runId, fold, epoch, step: "train" }) });
-    const owner = ownerOf(event);
-    const { checkpoint, optimizer } = yield* Effect.all({
-      checkpoint: blobs.putFile(outputFiles.checkpoint, owner, sha256.checkpoint),
-      optimizer: blobs.putFile(outputFiles.optimizer, owner, sha256.optimizer),
+    };
+    const training = Effect.gen(function* () {
+      const { training, sha256 } = yield* worker.call("train", input, {
+        onProgress: (value) => "optimizer" in value ? written.resolve(value.optimizer) : tell(value),
+      });
+      const checkpoint = yield* blobs.putFile(outputFiles.checkpoint, owner, sha256.checkpoint);
+      return { training, checkpoint };
     });
+    // two thirds of the state are stored while the statistics of the weights are still being measured
+    const storing = Effect.flatMap(
+      Effect.promise(() => written.promise),
+      (sha256) => blobs.putFile(outputFiles.optimizer, owner, sha256),
+    );
+    const [done, optimizer] = yield* Effect.all([training, storing], { concurrency: 2 });
     const trained: Event = {
       ...following(event),
       type: "epoch.trained",
       at: yield* timestamp,
       epoch,
-      state: { ...state, checkpoint, optimizer },
-      training,
+      state: { ...state, checkpoint: done.checkpoint, optimizer },
+      training: done.training,
     };
     // only the best and the last checkpoint are kept, and the last optimizer
     const former = [state.checkpoint, state.optimizer].filter((ref) => ref !== null);

@@ -95,8 +95,8 @@ export class Trainee {
     return this.#network.measure(batches);
   }
 
-  /** Everything as plain arrays. */
-  state(statistics: Checkpoint["statistics"]): TrainingState {
+  /** Everything as plain arrays; the statistics are those of before the training. */
+  state(): TrainingState {
     const { head } = this.#start;
     const { step, weights } = this.#network.state();
     const read = ({ variable, first, second }: RowVariable): Head["kernel"] => ({
@@ -108,7 +108,6 @@ export class Trainee {
       ...this.#start,
       parameters: weights,
       steps: step,
-      statistics,
       head: { ...head, kernel: read(this.#kernel), bias: read(this.#bias), steps: this.#headSteps.slice() },
     };
   }

@@ -48,8 +48,12 @@ Deno.test("the worker trains epoch after epoch, warm or cold, from and to files"
     Effect.gen(function* () {
       const [first, second, again] = ["1", "2", "2-again"].map((name) => filesIn(folder, name));
       const done: number[] = [];
+      const written: string[] = [];
       const one = yield* worker.call("train", { ...input, ...firstEpoch, outputFiles: first! }, {
-        onProgress: ({ done: batches }) => void done.push(batches),
+        onProgress: (progress) => {
+          if ("done" in progress) done.push(progress.done);
+          else written.push(progress.optimizer);
+        },
       });
       const next = { ...input, ...firstEpoch, epoch: 2, previous: storedAt(first!, one.sha256) };
       const warm = yield* worker.call("train", { ...next, outputFiles: second! });
@@ -58,11 +62,12 @@ Deno.test("the worker trains epoch after epoch, warm or cold, from and to files"
       const bytes = yield* Effect.promise(() =>
         Promise.all([again!.checkpoint, again!.optimizer].map((file) => Deno.readFile(file)))
       );
-      return { one, warm, cold, done, bytes };
+      return { one, warm, cold, done, written, bytes };
     })
   );
-  const { one, warm, cold, done, bytes: [checkpoint, optimizer] } = valueOf(exit);
+  const { one, warm, cold, done, written, bytes: [checkpoint, optimizer] } = valueOf(exit);
   expect(done).toEqual([1, 2, 3]);
+  expect(written).toEqual([one.sha256.optimizer]);
   expect(one.training).toMatchObject({ images: 42, subclasses: 2 });
   expect(warm.training.loss).toBeLessThan(one.training.loss);
   expect(cold.training.loss).toBeCloseTo(warm.training.loss, 4);

@@ -34,6 +34,11 @@ export interface Stored {
   readonly sha256: string;
 }
 
+/** The optimizer's part has been written, while the statistics are still being measured: its SHA-256. */
+export interface OptimizerWritten {
+  readonly optimizer: string;
+}
+
 export interface TrainOutput {
   readonly training: TrainingSummary;
   /** SHA-256 of the files that were written. */
@@ -53,24 +58,32 @@ const stateOf = async ({ checkpoint, optimizer }: Readonly<Record<Part, Stored>>
   return withOptimizer(read, await Deno.readFile(optimizer.file), optimizer.file);
 };
 
-const write = async (file: string, bytes: Uint8Array): Promise<string> => {
-  await Deno.writeFile(file, bytes);
+const write = (file: string, bytes: Uint8Array): string => {
+  Deno.writeFileSync(file, bytes);
   return createHash("sha256").update(bytes).digest("hex");
 };
 
 const operations = {
   /** Trains one epoch and writes the state that it ends with. */
-  train: async (input: TrainInput, context: WorkContext<BatchProgress>): Promise<TrainOutput> => {
+  train: async (
+    input: TrainInput,
+    context: WorkContext<BatchProgress | OptimizerWritten>,
+  ): Promise<TrainOutput> => {
     const { spec, fold, epoch, previous, pretrainedFile, labelsFile, outputFiles } = input;
     const data = await load(input);
     const start = previous === null ? firstCheckpoint(spec, fold, pretrainedFile) : await stateOf(previous);
     if (previous !== null) requireSameRun(start, spec, previous.checkpoint.file);
     const labels = labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile));
-    const { state, training } = trainEpoch({ spec, fold, epoch, data, start, labels }, context);
-    const sha256 = {
-      checkpoint: await write(outputFiles.checkpoint, encodeCheckpoint(state)),
-      optimizer: await write(outputFiles.optimizer, encodeOptimizer(state)),
-    };
+    let optimizer = "";
+    const { state, training } = trainEpoch(
+      { spec, fold, epoch, data, start, labels },
+      context,
+      (trained) => {
+        optimizer = write(outputFiles.optimizer, encodeOptimizer(trained));
+        context.progress({ optimizer });
+      },
+    );
+    const sha256 = { checkpoint: write(outputFiles.checkpoint, encodeCheckpoint(state)), optimizer };
     warm = { sha256, state };
     return { training, sha256 };
   },
