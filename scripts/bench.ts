@@ -3,7 +3,8 @@
  * run. Prints a table and writes bench-results.json; `ratio` is how many times better than the peer.
  */
 import { Effect } from "effect";
-import { type Benchmark, benchmarks } from "./bench/benchmarks.ts";
+import type { Benchmark } from "./bench/benchmark.ts";
+import { benchmarks } from "./bench/benchmarks.ts";
 import { execute, table } from "./cli/mod.ts";
 import { task } from "./task.ts";
 

@@ -1,30 +1,14 @@
-import { Effect, type Scope } from "effect";
+import { Effect } from "effect";
 import { join } from "node:path";
+import type { Benchmark } from "./benchmark.ts";
 import { importing } from "./importing.ts";
 import { embedding, training, trainingMemory } from "./networks.ts";
-import { type BenchError, startPeer } from "./peer.ts";
+import { startPeer } from "./peer.ts";
 import { pipeline } from "./pipeline.ts";
 import { writeBlobs } from "./rows.ts";
 import { eventOverheads, spreading } from "./spreading.ts";
 import { startWorker } from "./workers.ts";
 import { largeXMeans, largeXMeansMemory } from "./xmeans_large.ts";
-
-/** Two ways to do the same work; each call is one round and gives its figure. */
-export interface Pair {
-  readonly ours: Effect.Effect<number, BenchError>;
-  readonly peer: Effect.Effect<number, BenchError>;
-}
-
-export interface Benchmark {
-  readonly name: string;
-  readonly peerName: string;
-  /** Of both figures, less being better; seconds unless said otherwise. */
-  readonly unit?: string;
-  /** The ratio to reach: how many times faster than the peer. */
-  readonly target: number;
-  readonly rounds: number;
-  readonly prepare: (folder: string) => Effect.Effect<Pair, BenchError, Scope.Scope>;
-}
 
 const xmeans = (name: string, apart: number): Benchmark => ({
   name,

@@ -1,7 +1,7 @@
 import { importFolder } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { join } from "node:path";
-import type { Benchmark } from "./benchmarks.ts";
+import type { Benchmark } from "./benchmark.ts";
 import { runScript, startPeer } from "./peer.ts";
 
 const [count, width, height, maxSide] = [2000, 300, 200, 256] as const;

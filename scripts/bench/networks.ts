@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import type { Benchmark } from "./benchmarks.ts";
+import type { Benchmark } from "./benchmark.ts";
 import { ownRounds, peerRounds } from "./peer.ts";
 
 /** Side of the images and batch. */

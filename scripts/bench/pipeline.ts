@@ -1,5 +1,5 @@
 import { Effect } from "effect";
-import type { Benchmark } from "./benchmarks.ts";
+import type { Benchmark } from "./benchmark.ts";
 import type { Waiting } from "./pipeline_worker.ts";
 import { startWorker } from "./workers.ts";
 

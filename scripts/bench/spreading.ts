@@ -6,7 +6,7 @@ import { z } from "zod";
 import { figuresOf, parseFigures } from "../cli/mod.ts";
 import { drawDataset } from "../demo/images.ts";
 import { startStack } from "../stack/mod.ts";
-import type { Benchmark } from "./benchmarks.ts";
+import type { Benchmark } from "./benchmark.ts";
 import { BenchError } from "./peer.ts";
 import { type SpreadFold, withSpreadFold } from "./spread_fold.ts";
 

@@ -1,6 +1,6 @@
 import { Effect } from "effect";
 import { join } from "node:path";
-import type { Benchmark } from "./benchmarks.ts";
+import type { Benchmark } from "./benchmark.ts";
 import { BenchError, startPeer } from "./peer.ts";
 import { writeBlobs } from "./rows.ts";
 import { startWorker } from "./workers.ts";

@@ -1,9 +1,18 @@
-import type { ClassState, Labels } from "@subtaxa/contracts";
+import type { ClassState, Features, Images, Labels } from "@subtaxa/contracts";
 import { normalisedMutualInformation } from "@subtaxa/metrics";
 import { linearSumAssignment } from "linear-sum-assignment";
-import type { Given } from "./labels.ts";
 
 /** What a clusterer's answer must follow from its labels table and what it was given, computed plainly. */
+
+/** What a labels table came from. */
+export interface Given {
+  /** Algorithm 1's state per class as the clusterer was given it. */
+  readonly classes: readonly ClassState[];
+  readonly images: Images;
+  readonly previous: Labels | null;
+  readonly features: Features;
+  readonly normalisation: "l2" | "none";
+}
 
 /** Id of every image's former sub-class: 0 where it had none. */
 const formerIds = (previous: Labels | null) => {

@@ -23,7 +23,8 @@ import { headers } from "@nats-io/nats-core";
 import { Effect, type Scope } from "effect";
 import { createHash } from "node:crypto";
 import { broken, type ConformanceError, setup } from "./error.ts";
-import { type Fault, faultsOf, type Given } from "./labels.ts";
+import type { Given } from "./answers.ts";
+import { type Fault, faultsOf } from "./labels.ts";
 import { messageFaults, traceparentOf } from "./messages.ts";
 import { listen, type Seen } from "./wire.ts";
 

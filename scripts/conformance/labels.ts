@@ -1,24 +1,6 @@
-import {
-  type BlobRef,
-  type ClassState,
-  encodeLabels,
-  type EventOf,
-  type Features,
-  type Images,
-  type Labels,
-} from "@subtaxa/contracts";
+import { type BlobRef, type ClassState, encodeLabels, type EventOf, type Labels } from "@subtaxa/contracts";
 import { tableFromIPC } from "apache-arrow";
-import { distanceFaults, pairingFaults, summaryFaults } from "./answers.ts";
-
-/** What a labels table came from. */
-export interface Given {
-  /** Algorithm 1's state per class as the clusterer was given it. */
-  readonly classes: readonly ClassState[];
-  readonly images: Images;
-  readonly previous: Labels | null;
-  readonly features: Features;
-  readonly normalisation: "l2" | "none";
-}
+import { distanceFaults, type Given, pairingFaults, summaryFaults } from "./answers.ts";
 
 /** What came of it. */
 export interface Answer {

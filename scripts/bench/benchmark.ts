@@ -1,0 +1,19 @@
+import type { Effect, Scope } from "effect";
+import type { BenchError } from "./peer.ts";
+
+/** Two ways to do the same work; each call is one round and gives its figure. */
+export interface Pair {
+  readonly ours: Effect.Effect<number, BenchError>;
+  readonly peer: Effect.Effect<number, BenchError>;
+}
+
+export interface Benchmark {
+  readonly name: string;
+  readonly peerName: string;
+  /** Of both figures, less being better; seconds unless said otherwise. */
+  readonly unit?: string;
+  /** The ratio to reach: how many times faster than the peer. */
+  readonly target: number;
+  readonly rounds: number;
+  readonly prepare: (folder: string) => Effect.Effect<Pair, BenchError, Scope.Scope>;
+}
