@@ -71,45 +71,47 @@ const [STEPS, HEAD_STEPS] = ["adam/steps", "adam/head_steps"];
 const kernelShape = ({ rows, width }: HeadValues) => [rows.length, width];
 const biasShape = ({ rows }: HeadValues) => [rows.length];
 
+/** All that is trained, the head included, under the names that files have. */
+const trainable = <T extends Pick<Trained, "value">>(
+  parameters: ReadonlyMap<string, T & Parameter>,
+  head: HeadValues & { readonly kernel: T; readonly bias: T },
+): readonly (readonly [name: string, T & Parameter])[] => [
+  ...parameters,
+  [HEAD_KERNEL, { ...head.kernel, shape: kernelShape(head) }],
+  [HEAD_BIAS, { ...head.bias, shape: biasShape(head) }],
+];
+
+const prefixed = <T extends { readonly shape: readonly number[] }>(
+  prefix: string,
+  all: Iterable<readonly [name: string, T]>,
+  values: (one: T) => Float32Array,
+) => Array.from(all, ([name, one]) => [prefix + name, { shape: one.shape, values: values(one) }] as const);
+
+const write = (tensors: ReadonlyMap<string, Weights>, description: object): Uint8Array<ArrayBuffer> =>
+  writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
+
 /** Safetensors bytes: weights under `model/`, head included, and batch statistics; the rest as metadata. */
 export const encodeCheckpoint = (checkpoint: Checkpoint): Uint8Array<ArrayBuffer> => {
   const { parameters, frozen, statistics, head, ...others } = checkpoint;
-  const trained = new Map<string, Parameter>([
-    ...parameters,
-    [HEAD_KERNEL, { shape: kernelShape(head), value: head.kernel.value }],
-    [HEAD_BIAS, { shape: biasShape(head), value: head.bias.value }],
+  const tensors = new Map([
+    ...prefixed(kinds.parameter, trainable(parameters, head), ({ value }) => value),
+    ...prefixed(kinds.frozen, frozen, ({ values }) => values),
+    ...prefixed(kinds.statistic, statistics, ({ values }) => values),
   ]);
-  const tensors = new Map<string, Weights>([
-    ...[...trained].map(([name, { shape, value: values }]) =>
-      [kinds.parameter + name, { shape, values }] as const
-    ),
-    ...[...frozen].map(([name, weights]) => [kinds.frozen + name, weights] as const),
-    ...[...statistics].map(([name, weights]) => [kinds.statistic + name, weights] as const),
-  ]);
-  const description = Description.parse({ v: VERSION, ...others, rows: head.rows });
-  return writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
+  return write(tensors, Description.parse({ v: VERSION, ...others, rows: head.rows }));
 };
 
 /** Safetensors bytes: Adam's moments and step counts, to be kept beside the checkpoint of the same state. */
 export const encodeOptimizer = (state: TrainingState): Uint8Array<ArrayBuffer> => {
   const { parameters, steps, head, epoch } = state;
-  const trained = new Map<string, Parameter & Trained>([
-    ...parameters,
-    [HEAD_KERNEL, { shape: kernelShape(head), ...head.kernel }],
-    [HEAD_BIAS, { shape: biasShape(head), ...head.bias }],
-  ]);
+  const trained = trainable<Trained>(parameters, head);
   const tensors = new Map<string, Weights>([
-    ...[...trained].map(([name, { shape, first: values }]) =>
-      [moments.first + name, { shape, values }] as const
-    ),
-    ...[...trained].map(([name, { shape, second: values }]) =>
-      [moments.second + name, { shape, values }] as const
-    ),
+    ...prefixed(moments.first, trained, ({ first }) => first),
+    ...prefixed(moments.second, trained, ({ second }) => second),
     [STEPS, { shape: [1], values: Int32Array.of(steps) }],
     [HEAD_STEPS, { shape: biasShape(head), values: head.steps }],
   ]);
-  const description: z.infer<typeof OptimizerDescription> = { v: VERSION, epoch };
-  return writeSafetensors({ tensors, metadata: { [METADATA_KEY]: JSON.stringify(description) } });
+  return write(tensors, OptimizerDescription.parse({ v: VERSION, epoch }));
 };
 
 const parseJson = (text: string): unknown => {
