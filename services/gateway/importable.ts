@@ -29,18 +29,16 @@ const readable = (
     );
     const allowed = (absolute: string) => dataRoots.some((root) => isWithin(root, absolute));
     const real = yield* Effect.promise(() => found(realpath(wanted)));
+    const isAllowed = real !== null && allowed(real);
+    if (!isAllowed && !allowed(wanted)) return yield* outside;
     if (real === null) {
-      return yield* allowed(wanted)
-        ? refuse(`${named} does not exist on the gateway's machine: check how it is written`)
-        : outside;
+      return yield* refuse(`${named} does not exist on the gateway's machine: check how it is written`);
     }
-    if (!allowed(real)) {
-      return yield* allowed(wanted)
-        ? refuse(
-          `${named} leads out of the allowed folders (${dataRoots.join(", ")}) by a symbolic link: ` +
-            "add the folder that it leads to to SUBTAXA_DATA_ROOTS",
-        )
-        : outside;
+    if (!isAllowed) {
+      return yield* refuse(
+        `${named} leads out of the allowed folders (${dataRoots.join(", ")}) by a symbolic link: ` +
+          "add the folder that it leads to to SUBTAXA_DATA_ROOTS",
+      );
     }
     const fits = yield* Effect.promise(() =>
       stat(real).then((info) => kind === "folder" ? info.isDirectory() : info.isFile(), () => false)
