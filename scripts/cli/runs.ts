@@ -1,4 +1,4 @@
-import { RunRequest, RunView } from "@subtaxa/contracts";
+import { hasEnded, RunRequest, RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -37,8 +37,10 @@ export const listRuns = (target: Target, limit: number): Effect.Effect<RunView[]
   ask(target, `/v1/runs?history=false&limit=${limit}`, z.array(RunView));
 
 /** Epochs done, over all folds, and how many there may be at most while it goes on. */
-export const epochsOf = ({ state, epochsDone, epochs, folds }: RunView): string =>
-  state === "queued" || state === "running" ? `${epochsDone} of ${epochs * folds}` : String(epochsDone);
+export const epochsOf = (run: RunView): string => {
+  const { epochsDone, epochs, folds } = run;
+  return hasEnded(run) ? String(epochsDone) : `${epochsDone} of ${epochs * folds}`;
+};
 
 export const runTable = (runs: readonly RunView[]): string =>
   table(

@@ -1,4 +1,4 @@
-import type { ClustererView, ProcessView, RunView } from "@subtaxa/contracts";
+import { type ClustererView, hasEnded, type ProcessView, type RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { runningOn, type StackError } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
@@ -67,8 +67,6 @@ export const consumersOf = (all: readonly (readonly Family[])[]): readonly Consu
   })).sort((a, b) => a.consumer < b.consumer ? -1 : 1);
 };
 
-const isLive = ({ state }: RunView) => state === "queued" || state === "running";
-
 /** Looks once at what runs on the data folder; the gateway is the one that runs there unless another is given. */
 export const look = (
   { dataFolder, url, token }: {
@@ -93,7 +91,7 @@ export const look = (
       at: new Date().toISOString(),
       services: running.processes.map((process, i) => ({ ...process, ...workOf(families[i] ?? []) })),
       clusterers,
-      runs: [...runs.filter(isLive), ...runs.filter((run) => !isLive(run))].slice(0, shownRuns),
+      runs: [...runs.filter((run) => !hasEnded(run)), ...runs.filter(hasEnded)].slice(0, shownRuns),
       consumers: consumersOf(families),
     };
   });

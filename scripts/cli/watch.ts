@@ -1,4 +1,4 @@
-import { RunProgress, RunView } from "@subtaxa/contracts";
+import { hasEnded, RunProgress, RunView } from "@subtaxa/contracts";
 import { Effect, Ref, Schedule, type Scope, Stream } from "effect";
 import { ask, serverEvents, type Target, untilOver } from "./api.ts";
 import { clustererOf } from "./clusterers.ts";
@@ -11,8 +11,6 @@ const pathOf = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
 export const runView = (target: Target, id: string): Effect.Effect<RunView, CliError> =>
   ask(target, pathOf(id), RunView);
-
-const hasEnded = ({ state }: RunView): boolean => state !== "queued" && state !== "running";
 
 const parseJson = (text: string): unknown => {
   try {

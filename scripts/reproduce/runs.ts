@@ -1,4 +1,4 @@
-import { type Method, RunView } from "@subtaxa/contracts";
+import { hasEnded, type Method, RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { z } from "zod";
 import {
@@ -86,8 +86,7 @@ const ensureRun = ({ target, settings, importedAt, ledger, retry }: Context, met
     return id;
   });
 
-const hasEnded = (view: RunView | undefined): boolean =>
-  view === undefined || (view.state !== "queued" && view.state !== "running");
+const isOver = (view: RunView | undefined): boolean => view === undefined || hasEnded(view);
 
 const outcomeOf = (method: Method, id: string, view: RunView | undefined): Outcome => {
   if (view?.state === "completed") return { method, state: "completed", id };
@@ -127,7 +126,7 @@ const follow = (context: Context, method: Method) =>
       standing(target, settings.dataset, id),
       (view) => Effect.sync(() => view && !hasEnded(view) && screen.gauge(method, gaugeOf(view))),
     );
-    const view = yield* untilOver(once, hasEnded);
+    const view = yield* untilOver(once, isOver);
     screen.remove(method);
     const outcome = outcomeOf(method, id, view);
     const scores = view?.metrics

@@ -42,6 +42,10 @@ export type DatasetView = z.infer<typeof DatasetView>;
 export const RunState = z.enum(["queued", "running", "completed", "failed", "cancelled"]);
 export type RunState = z.infer<typeof RunState>;
 
+/** Whether a run is over, one way or another. */
+export const hasEnded = ({ state }: { readonly state: RunState }): boolean =>
+  state !== "queued" && state !== "running";
+
 /** One validated epoch of one fold. */
 export const EpochView = z.object({
   fold: z.number().int(),

@@ -4,6 +4,7 @@ import {
   type BlobRef,
   decodeLabels,
   decodePredictions,
+  hasEnded,
   RunMetricsView,
   type RunView,
   subjects,
@@ -74,10 +75,11 @@ const noResult = (id: string, what: string, view: RunView) => {
 };
 
 /** Why a run has no pseudo-labels. */
-const noLabels = (id: string, { method, state }: RunView) => {
+const noLabels = (id: string, view: RunView) => {
+  const { method, state } = view;
   const why = !usesClustering(method)
     ? `its method, ${method}, never divides a class`
-    : ["queued", "running"].includes(state)
+    : !hasEnded(view)
     ? "no epoch has been trained on divided classes yet"
     : `no epoch was trained on divided classes before it ${state === "cancelled" ? "was cancelled" : state}`;
   return problem("no-result", `run '${id}' has no pseudo-labels: ${why}`);

@@ -1,7 +1,7 @@
 import { ApiProblem, call, follow } from "./api.js";
 import { badge, bar, count, fill, h, percent, table, time } from "./dom.js";
 import { wire, wireButtons } from "./forms.js";
-import { showRun } from "./run.js";
+import { ended, showRun } from "./run.js";
 
 const byId = (id) => document.getElementById(id);
 const note = (text) => byId("status").textContent = text;
@@ -58,9 +58,7 @@ const runTable = (runs) =>
       datasetLink(run.dataset),
       `${run.backbone}\u00a0${run.imageSize}`,
       run.method,
-      ["queued", "running"].includes(run.state)
-        ? `${run.epochsDone} / ${run.epochs * run.folds}`
-        : String(run.epochsDone),
+      ended(run) ? String(run.epochsDone) : `${run.epochsDone} / ${run.epochs * run.folds}`,
       percent(run.metrics?.accuracy),
       percent(run.metrics?.fScore),
       time(run.createdAt),

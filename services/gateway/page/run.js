@@ -15,7 +15,7 @@ const facts = [
   "run.failed",
   "run.cancelled",
 ];
-const ended = (run) => ["completed", "failed", "cancelled"].includes(run.state);
+export const ended = (run) => ["completed", "failed", "cancelled"].includes(run.state);
 const stepNames = {
   backbone: "Extracting the frozen backbone's features",
   train: "Training",
