@@ -1,8 +1,9 @@
-import type { RunMetricsView, RunView } from "@subtaxa/contracts";
+import type { RunMetricsView } from "@subtaxa/contracts";
 import { metricsOf } from "@subtaxa/metrics";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { collect } from "./collect.ts";
+import { plantedRun } from "./testing.ts";
 
 const confusion = [[9, 1], [2, 8]];
 const metrics: RunMetricsView = {
@@ -11,23 +12,7 @@ const metrics: RunMetricsView = {
   folds: [{ fold: 0, bestEpoch: 1, metrics: metricsOf(confusion), confusion }],
   classes: ["copepod", "detritus"],
 };
-const view: RunView = {
-  id: "r",
-  state: "completed",
-  dataset: "plankton",
-  method: "clustering",
-  backbone: "small",
-  imageSize: 64,
-  seed: 0,
-  folds: 1,
-  epoch: 1,
-  epochs: 1,
-  epochsDone: 1,
-  step: "completed",
-  createdAt: "2026-01-05T09:00:00.000Z",
-  classes: [],
-  history: [],
-};
+const view = plantedRun({ id: "r", state: "completed", method: "clustering", folds: 1, epochsDone: 1 });
 
 /** What a gateway answers for the pseudo-labels of a completed run that it refuses to give. */
 const withRefusal = async (

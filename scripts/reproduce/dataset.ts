@@ -1,8 +1,8 @@
 import type { DatasetView } from "@subtaxa/contracts";
 import { findImages, type Found } from "@subtaxa/dataset";
 import { Effect, Schedule, Stream } from "effect";
-import { readdir, realpath, stat } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { z } from "zod";
 import {
   type CliError,
@@ -18,6 +18,7 @@ import {
 } from "../cli/mod.ts";
 import { changesOf, touchedSince } from "./changes.ts";
 import { ReproduceError } from "./error.ts";
+import { groupBefore } from "./labels.ts";
 
 /** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
 export const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
@@ -56,8 +57,10 @@ export const requireGroups = (
 ): Effect.Effect<void, ReproduceError> =>
   Effect.gen(function* () {
     if (folder === undefined || separator === undefined) return;
-    const files = yield* Effect.promise(() => readdir(folder, { recursive: true }).catch(() => []));
-    if (files.length === 0 || files.some((file) => basename(file).includes(separator))) return;
+    // what can't be imported is said when that is tried
+    const { candidates } = yield* Effect.orElseSucceed(findImages(folder), () => ({ candidates: [] }));
+    const groupOf = groupBefore(separator);
+    if (candidates.length === 0 || candidates.some(({ path }) => groupOf(path) !== undefined)) return;
     return yield* new ReproduceError({
       reason: { _tag: "NoGroups", separator },
       message:

@@ -4,6 +4,7 @@ import { expect } from "expect";
 import { openLedger } from "./ledger.ts";
 import { keyOf, runsAtOnce, Settings } from "./plan.ts";
 import { describeOutcome, gaugeOf, type Outcome, runMethods } from "./runs.ts";
+import { plantedRun } from "./testing.ts";
 
 const settings = Settings.parse({ dataset: "plankton", folds: 2, clusterer: "xmeans" });
 const importedAt = "2026-01-05T08:00:00.000Z";
@@ -20,24 +21,8 @@ interface Gateway {
   readonly asked: Asked[];
 }
 
-const view = (id: string, method: Method, rest: Partial<RunView>): RunView => ({
-  id,
-  state: "queued",
-  dataset: settings.dataset,
-  method,
-  backbone: "small",
-  imageSize: 64,
-  seed: 0,
-  folds: 2,
-  epoch: 0,
-  epochs: 2,
-  epochsDone: 0,
-  step: "waiting",
-  createdAt: "2026-01-05T09:00:00.000Z",
-  classes: [],
-  history: [],
-  ...rest,
-});
+const view = (id: string, method: Method, rest: Partial<RunView>): RunView =>
+  plantedRun({ id, dataset: settings.dataset, method, ...rest });
 
 /** A gateway whose runs end as soon as they are looked at, and a folder for the ledger. */
 const withGateway = async (

@@ -1,4 +1,4 @@
-import { type EpochView, type Method, type Metrics, usesClustering } from "@subtaxa/contracts";
+import { type EpochView, type Method, type Metrics, type RunView, usesClustering } from "@subtaxa/contracts";
 import { metricsOf } from "@subtaxa/metrics";
 import { Settings } from "./plan.ts";
 import { type Collected, type Results, resultsOf } from "./results.ts";
@@ -92,3 +92,23 @@ export const plantedResults = (
     },
   });
 };
+
+/** A run of two folds that waits to begin, but for what is said of it. */
+export const plantedRun = (rest: Partial<RunView>): RunView => ({
+  id: "r",
+  state: "queued",
+  dataset: "planted",
+  method: "standard",
+  backbone: "small",
+  imageSize: 64,
+  seed: 0,
+  folds: 2,
+  epoch: 0,
+  epochs: 2,
+  epochsDone: 0,
+  step: "waiting",
+  createdAt: "2026-01-05T09:00:00.000Z",
+  classes: [],
+  history: [],
+  ...rest,
+});
