@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { hasNvidiaDriver, type TensorFlowBuild } from "@subtaxa/tensorflow";
 import { findCompiler, findPython, freeBytes, run } from "../setup/mod.ts";
+import { taskCommand } from "../task.ts";
 import { broken, type Check, ok, warning } from "./report.ts";
 
 export const deno = (): Check => ok("Deno", `${Deno.version.deno}, TypeScript ${Deno.version.typescript}`);
@@ -57,6 +58,6 @@ export const gpu = (build: TensorFlowBuild | undefined): Effect.Effect<Check> =>
     return build?.flavour === "gpu" ? ok("GPU", devices) : warning(
       "GPU",
       `${devices}; the CPU build of TensorFlow is used`,
-      `run "npx deno@${Deno.version.deno} task setup --gpu"`,
+      `run "${taskCommand("setup --gpu")}"`,
     );
   });

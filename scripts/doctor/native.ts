@@ -8,9 +8,10 @@ import { z } from "zod";
 import { startNatsServer } from "@subtaxa/bus";
 import type { TensorFlowBuild } from "@subtaxa/tensorflow";
 import { run } from "../setup/mod.ts";
+import { taskCommand } from "../task.ts";
 import { broken, type Check, ok, warning } from "./report.ts";
 
-const setUp = `run "npx deno@${Deno.version.deno} task setup"`;
+const setUp = `run "${taskCommand("setup")}"`;
 
 export const tensorFlow = (home: string, build: TensorFlowBuild | undefined): Check =>
   build === undefined
