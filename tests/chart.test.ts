@@ -1,9 +1,10 @@
 import { DatasetView, RunView } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { type NatsConnection, PermissionViolationError } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
-import { jetstreamManager } from "@nats-io/jetstream";
 import { Effect, type Scope } from "effect";
 import { expect } from "expect";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { drawDataset } from "../scripts/demo/images.ts";
@@ -14,7 +15,7 @@ import { json, post, until } from "./support.ts";
 
 const missing = toolsMissing();
 
-const ConfigMap = z.object({ data: z.object({ "nats.conf": z.string() }) });
+const ConfigMap = z.object({ data: z.record(z.string(), z.string()) });
 const Secret = z.object({ data: z.record(z.string(), z.string().transform(atob)) });
 const Workload = z.object({
   spec: z.object({
@@ -53,6 +54,28 @@ const environment = (manifests: readonly Manifest[], kind: string, name: string)
   return env;
 };
 
+const Job = z.object({
+  spec: z.object({
+    template: z.object({
+      spec: z.object({
+        containers: z.array(z.object({
+          name: z.string(),
+          args: z.array(z.string()),
+          env: z.array(z.object({ name: z.string(), value: z.string().optional() })),
+        })),
+      }),
+    }),
+  }),
+});
+
+/** What the registering Job runs, but for the address of NATS: the user's name, a service, its environment. */
+const registering = (manifests: readonly Manifest[]) =>
+  Job.parse(named(manifests, "Job", "demo-subtaxa-register-1")).spec.template.spec.containers
+    .map(({ env, ...container }) => ({
+      ...container,
+      env: Object.fromEntries(env.flatMap(({ name, value }) => value === undefined ? [] : [[name, value]])),
+    }));
+
 /** Free ports, all different. */
 const freePorts = (count: number): number[] => {
   const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
@@ -64,17 +87,45 @@ const freePorts = (count: number): number[] => {
 interface Server {
   readonly name: string;
   readonly port: number;
+  readonly route: number;
   readonly monitoring: number;
   readonly log: string;
 }
 
-/** The chart's NATS cluster as processes: its own configuration, with this machine's ports and folders. */
+/** A program that ends with the scope. */
+const spawned = (program: string, options: Deno.CommandOptions) =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Deno.Command(program, { stdout: "null", stderr: "null", ...options }).spawn()),
+    (child) =>
+      Effect.promise(async () => {
+        child.kill("SIGTERM");
+        await child.status;
+      }),
+  );
+
+/** Puts what the users' volume of NATS's Pods holds into a folder; the passwords are those of `secret`. */
+const mountUsers = async (
+  manifests: readonly Manifest[],
+  secret: Readonly<Record<string, string>>,
+  folder: string,
+) => {
+  await Deno.mkdir(folder, { recursive: true });
+  for (const [user, password] of Object.entries(secret)) {
+    await Deno.writeTextFile(join(folder, user), password);
+  }
+  const { data } = ConfigMap.parse(named(manifests, "ConfigMap", "demo-subtaxa-nats-users"));
+  await Deno.writeTextFile(join(folder, "users.conf"), data["users.conf"]!);
+};
+
+/** The chart's NATS cluster as processes: its own configuration and script, with this machine's ports and folders. */
 const startCluster = (
   manifests: readonly Manifest[],
   folder: string,
 ): Effect.Effect<Server[], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const conf = ConfigMap.parse(named(manifests, "ConfigMap", "demo-subtaxa-nats")).data["nats.conf"];
+    const { data } = ConfigMap.parse(named(manifests, "ConfigMap", "demo-subtaxa-nats"));
+    const [conf, script] = [data["nats.conf"]!, join(folder, "users.sh")];
+    yield* Effect.promise(() => Deno.writeTextFile(script, data["users.sh"]!));
     const { replicas = 1 } = Workload.parse(named(manifests, "StatefulSet", "demo-subtaxa-nats")).spec;
     const ports = freePorts(3 * replicas);
     const at = (index: number) => ports.slice(3 * index, 3 * index + 3) as [number, number, number];
@@ -86,38 +137,37 @@ const startCluster = (
     const servers = Array.from({ length: replicas }, (_, index): Server => ({
       name: `demo-subtaxa-nats-${index}`,
       port: at(index)[0],
+      route: at(index)[1],
       monitoring: at(index)[2],
       log: join(folder, `nats-${index}.log`),
     }));
     for (const [index, { name, log }] of servers.entries()) {
       const [client, route, monitoring] = at(index);
       const path = join(folder, `nats-${index}.conf`);
+      const run = join(folder, `run-${index}`);
       const here = conf.replace("0.0.0.0:4222", `127.0.0.1:${client}`)
         .replace("0.0.0.0:6222", `127.0.0.1:${route}`)
         .replace("0.0.0.0:8222", `127.0.0.1:${monitoring}`)
-        .replace("/tmp/nats.pid", join(folder, `nats-${index}.pid`))
+        .replace("/run/nats/nats.pid", join(run, "nats.pid"))
+        .replace("include ../../run/nats/", `include ./run-${index}/`)
         .replace(`store_dir: "/data"`, `store_dir: "${join(folder, name)}"`)
         .replace(/max_file_store: \S+/, "max_file_store: 1GB");
-      yield* Effect.promise(() => Deno.writeTextFile(path, here));
-      yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          new Deno.Command(natsServerPath(subtaxaHome(), currentPlatform()!), {
-            args: ["--config", path, "--log", log],
-            env: { ...env, SERVER_NAME: name },
-            stdout: "null",
-            stderr: "null",
-          }).spawn()
-        ),
-        (child) =>
-          Effect.promise(async () => {
-            child.kill("SIGTERM");
-            await child.status;
-          }),
-      );
+      yield* Effect.promise(async () => {
+        await Deno.mkdir(run);
+        await Deno.writeTextFile(path, here);
+      });
+      yield* spawned("/bin/sh", { args: [script, join(folder, "users"), run, "0.2"] });
+      yield* until(() => Promise.resolve(existsSync(join(run, "users.conf"))), (there) => there);
+      yield* spawned(natsServerPath(subtaxaHome(), currentPlatform()!), {
+        args: ["--config", path, "--log", log],
+        env: { ...env, SERVER_NAME: name },
+      });
     }
     return servers;
   });
 
+const Varz = z.object({ cluster: z.object({ urls: z.array(z.string()) }) });
+const Connz = z.object({ connections: z.array(z.object({ cid: z.number(), authorized_user: z.string() })) });
 const Jsz = z.object({
   meta_cluster: z.object({ cluster_size: z.number() }),
   account_details: z.array(z.object({
@@ -156,10 +206,51 @@ const greeting = async (port: number): Promise<string> => {
   return await new Response(connection.readable).text();
 };
 
+/** What each user tries in vain. */
+const forbidden: Readonly<Record<string, readonly string[]>> = {
+  trainer: [
+    "subtaxa.run.requested.train.r.0",
+    "subtaxa.run.completed.none.r.all",
+    "$SYS.REQ.SERVER.PING",
+    "$JS.API.STREAM.DELETE.SUBTAXA",
+    "$JS.API.STREAM.PURGE.SUBTAXA",
+    "$JS.API.STREAM.MSG.DELETE.SUBTAXA",
+    "$JS.API.CONSUMER.DELETE.SUBTAXA.evaluator",
+    "$JS.API.CONSUMER.CREATE.SUBTAXA.evaluator",
+    "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.evaluator",
+    "$JS.ACK.SUBTAXA.evaluator.1.1.1.1.1",
+    "$KV.subtaxa-requests.key",
+  ],
+  "clusterer-gmm": [
+    "subtaxa.epoch.trained.validate.r.0",
+    "subtaxa.fold.completed.join.r.0",
+    "$JS.API.STREAM.DELETE.OBJ_subtaxa-blobs",
+    "$JS.API.CONSUMER.DURABLE.CREATE.SUBTAXA.clusterer-xmeans",
+    "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.clusterer-xmeans",
+    "$JS.API.CONSUMER.DELETE.SUBTAXA.clusterer-gmm",
+    "$JS.ACK.SUBTAXA.clusterer-xmeans.1.1.1.1.1",
+  ],
+  gateway: [
+    "subtaxa.epoch.trained.validate.r.0",
+    "$JS.API.STREAM.DELETE.KV_subtaxa-requests",
+    "$JS.API.CONSUMER.DELETE.SUBTAXA.trainer",
+    "$JS.API.CONSUMER.CREATE.SUBTAXA.clusterer-gmm",
+    "$JS.API.CONSUMER.CREATE.SUBTAXA.clusterer-gmm.subtaxa.run.requested.gmm.r.0",
+    "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.trainer",
+  ],
+  evaluator: [
+    "$JS.API.CONSUMER.DELETE.SUBTAXA.importer",
+    "$JS.API.CONSUMER.DELETE.SUBTAXA.evaluator",
+    "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.trainer",
+    "$JS.ACK.SUBTAXA.trainer.1.1.1.1.1",
+  ],
+};
+
 const scenario = (folder: string, { manifests }: Rendered) =>
   Effect.gen(function* () {
-    const servers = yield* startCluster(manifests, folder);
     const secret = Secret.parse(named(manifests, "Secret", "demo-subtaxa-nats")).data;
+    yield* Effect.promise(() => mountUsers(manifests, secret, join(folder, "users")));
+    const servers = yield* startCluster(manifests, folder);
     const [first] = servers as [Server, ...Server[]];
     const urlOf = (user: string) => `nats://${user}:${secret[user]}@127.0.0.1:${first.port}`;
     const userOf = (service: string) =>
@@ -170,22 +261,20 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     }));
 
     // before anything has ever run, KEDA finds the consumer of every ScaledObject, empty; the servers are only starting now
-    for (const { module, env } of services.filter(({ name }) => name !== "gateway")) {
+    for (const { name, args: [service = ""], env } of registering(manifests)) {
       const { success, stdout, stderr } = yield* Effect.promise(() =>
         new Deno.Command(Deno.execPath(), {
-          args: ["run", "--quiet", "-A", module],
-          env: { ...env, SUBTAXA_DATA: folder, SUBTAXA_REGISTER_ONLY: "true" },
+          args: ["run", "--quiet", "-A", join(root, "services", service, "main.ts")],
+          env: { ...env, NATS_URL: urlOf(name), SUBTAXA_DATA: folder },
           stdout: "piped",
           stderr: "piped",
         }).output()
       );
       const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
-      if (!success) throw new Error(`${module} could not register:\n${said}`);
+      if (!success) throw new Error(`${name} could not be registered:\n${said}`);
     }
-    // but for an image of one's own, which registers when it first runs
     const wanted = manifests.filter(({ kind }) => kind === "ScaledObject")
-      .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer)
-      .filter((consumer) => consumer !== "clusterer-gmm").sort();
+      .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer).sort();
     for (const server of servers) {
       yield* healthy(server);
       const found = yield* until(() => consumersOf(server), (all) => all.length >= wanted.length);
@@ -198,6 +287,10 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       const varz = yield* Effect.promise(() => json(`http://127.0.0.1:${server.monitoring}/varz`));
       expect(varz).toMatchObject({ server_name: server.name });
       expect(varz).not.toHaveProperty("connect_urls");
+      // and it looks for the leader at each of these, so all servers must be among them
+      expect(Varz.parse(varz).cluster.urls.sort()).toEqual(
+        servers.map(({ route }) => `127.0.0.1:${route}`).sort(),
+      );
     }
 
     const images = join(folder, "organisms");
@@ -269,28 +362,72 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     const address = `127.0.0.1:${first.port}`;
     yield* Effect.promise(async () => {
       expect(await greeting(first.port)).toMatch(/"auth_required":true[^]*-ERR 'Authorization Violation'/);
-      const trainer = await connect({ servers: address, user: "trainer", pass: secret.trainer! });
-      const refusals: string[] = [];
-      const watching = (async () => {
-        for await (const status of trainer.status()) {
-          if (status.type === "error") refusals.push(String(status.error));
-        }
-      })();
-      for (
-        const subject of [
-          "subtaxa.run.requested.train.r.0",
-          "subtaxa.run.completed.none.r.all",
-          "$SYS.REQ.SERVER.PING",
-        ]
-      ) {
-        trainer.publish(subject, "{}");
-      }
-      await trainer.flush();
-      await expect((await jetstreamManager(trainer)).streams.delete("SUBTAXA")).rejects.toThrow();
-      await trainer.close();
-      await watching;
-      expect(refusals.filter((text) => /permission/i.test(text)).length).toBeGreaterThanOrEqual(3);
     });
+    for (const [user, subjects] of Object.entries(forbidden)) {
+      yield* Effect.promise(async () => {
+        const client = await connect({ servers: address, user, pass: secret[user]! });
+        const refused: string[] = [];
+        const watching = (async () => {
+          for await (const status of client.status()) {
+            if (status.type === "error" && status.error instanceof PermissionViolationError) {
+              refused.push(status.error.subject);
+            }
+          }
+        })();
+        for (const subject of subjects) client.publish(subject, "{}");
+        await client.flush();
+        await client.close();
+        await watching;
+        expect([user, refused]).toEqual([user, subjects]);
+      });
+    }
+
+    // another clusterer's user is let in, and none of the others is disturbed
+    const connections = () =>
+      Effect.promise(async () => {
+        const all = await Promise.all(
+          servers.map(({ monitoring }) => json(`http://127.0.0.1:${monitoring}/connz?auth=true`)),
+        );
+        return all.flatMap((one, server) =>
+          Connz.parse(one).connections.map(({ cid, authorized_user }) =>
+            `${server} ${cid} ${authorized_user}`
+          )
+        ).sort();
+      });
+    const before = yield* connections();
+    expect(new Set(before.map((one) => one.split(" ")[2]))).toEqual(
+      new Set(Object.keys(secret).filter((user) => user !== "route")),
+    );
+    const next = yield* renderWith({ gmm, next: gmm });
+    const password = Secret.parse(named(next.manifests, "Secret", "demo-subtaxa-nats"))
+      .data["clusterer-next"]!;
+    const enter = ({ port }: Server) =>
+      connect({ servers: `127.0.0.1:${port}`, user: "clusterer-next", pass: password, reconnect: false });
+    for (const server of servers) yield* Effect.promise(() => expect(enter(server)).rejects.toThrow());
+    yield* Effect.promise(() =>
+      mountUsers(next.manifests, { ...secret, "clusterer-next": password }, join(folder, "users"))
+    );
+    const entered: NatsConnection[] = [];
+    for (const server of servers) {
+      const client = yield* until(() => enter(server).catch(() => null), (client) => client !== null);
+      entered.push(client!);
+    }
+    expect(yield* connections()).toEqual(expect.arrayContaining(before));
+    // and goes when the clusterer is taken away
+    yield* Effect.promise(async () => {
+      await mountUsers(manifests, secret, join(folder, "users"));
+      await Promise.all(entered.map((client) => client.closed()));
+    });
+    expect(yield* connections()).toEqual(expect.arrayContaining(before));
+  });
+
+const gmm = { image: "example/subtaxa-clusterer-python:0.1.0" };
+
+const renderWith = (clusterers: Readonly<Record<string, unknown>>) =>
+  Effect.map(render({ all: { clusterers } }), (answers) => {
+    const answer = answers.get("all");
+    if (!answer || "error" in answer) throw new Error(answer?.error);
+    return answer;
   });
 
 Deno.test({
@@ -298,9 +435,7 @@ Deno.test({
     "the chart's NATS: three servers, a user for each service who may do what it does and no more, seen by KEDA",
   ignore: missing !== undefined,
   fn: async () => {
-    const gmm = { image: "example/subtaxa-clusterer-python:0.1.0" };
-    const answer = (await Effect.runPromise(render({ all: { clusterers: { gmm } } }))).get("all");
-    if (!answer || "error" in answer) throw new Error(answer?.error);
+    const answer = await Effect.runPromise(renderWith({ gmm }));
     const folder = await Deno.makeTempDir({ prefix: "subtaxa-chart-nats-" });
     try {
       await Effect.runPromise(Effect.scoped(scenario(folder, answer)).pipe(Effect.timeout("5 minutes")));

@@ -4,7 +4,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 service=${1:-}
 if [ ! -f "$here/app/services/$service/main.ts" ]; then
-  echo "name a service: $(cd "$here/app/services" && echo *)" >&2
+  echo "name a service: $(cd "$here/app/services" && echo */main.ts | sed 's|/main.ts||g')" >&2
   exit 64
 fi
 mkdir -p "$SUBTAXA_DATA/weights"

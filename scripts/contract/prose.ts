@@ -1,4 +1,4 @@
-import { BUCKET, DEAD, FACTS } from "@subtaxa/bus";
+import { BUCKET, DEAD, EXHAUSTED, FACTS } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
   discoverySubject,
@@ -17,7 +17,20 @@ const told = [
   "dataset.relabelled",
   "run.failed",
 ] as const satisfies readonly EventType[];
-const common = ["dead.>", "progress.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.*.>", `$O.${BUCKET}.>`];
+const own = `${FACTS}.clusterer-<name>`;
+const objects = `OBJ_${BUCKET}`;
+const calls = (stream: string, verbs: readonly string[]) => verbs.map((verb) => `$JS.API.${verb}.${stream}`);
+const reading = ["STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.MSG.GET", "DIRECT.GET"];
+const consuming = ["INFO", "CREATE", "DURABLE.CREATE", "MSG.NEXT"].map((verb) => `CONSUMER.${verb}`);
+/** In lines that belong together. */
+const common = [
+  ["dead.>", "progress.>", `$O.${BUCKET}.>`, `$JS.ACK.${own}.>`, `$JS.FC.${objects}.>`],
+  ["$JS.API.INFO", "$JS.API.STREAM.NAMES"],
+  ...[FACTS, objects].map((stream) => [...calls(stream, reading), `$JS.API.DIRECT.GET.${stream}.>`]),
+  ...[DEAD, EXHAUSTED].map((stream) => calls(stream, reading.slice(0, 3))),
+  [...calls(objects, ["STREAM.PURGE", "CONSUMER.CREATE"]), `$JS.API.CONSUMER.*.${objects}.>`],
+  [...calls(own, consuming), `$JS.API.CONSUMER.CREATE.${own}.>`],
+];
 const discovery = discoverySubject.clusterer.replace(/[^.]+$/, ">");
 const quoted = (subject: string) => `\`${subject}\``;
 
@@ -242,9 +255,8 @@ is started again, and \`/readyz\` with 200 while it takes messages. Within two m
 Its user in NATS is \`clusterer-<name>\`, and may do no more than
 
 - publish on ${told.map((type) => quoted(`subtaxa.${type}.>`)).join(", ")},
-  ${common.map(quoted).join(", ")},
-  and answer requests. Of the JetStream API, what deletes, updates, backs up or restores a stream or deletes one of its messages
-  is refused, and so is purging \`${FACTS}\` and \`${DEAD}\`;
+  ${common.map((line) => line.map(quoted).join(", ")).join(",\n  ")},
+  and answer requests. So of the JetStream API it has what reads streams and blobs, what keeps blobs, and its own consumer;
 - subscribe to ${
     ["_INBOX.>", "subtaxa.>", "progress.>", discovery].map(quoted).join(", ")
   }: leave your library's inbox

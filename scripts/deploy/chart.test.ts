@@ -38,6 +38,7 @@ const Container = z.looseObject({
 });
 const PodSpec = z.looseObject({
   containers: z.array(Container),
+  initContainers: z.array(Container).default([]),
   automountServiceAccountToken: z.boolean(),
   serviceAccountName: z.string(),
   securityContext: z.looseObject({}),
@@ -69,21 +70,25 @@ test("every combination of values renders, keeps to the strict schemas and to wh
   );
   expect(wrong).toEqual([]);
   expect(valid).toBe(rendered.reduce((sum, [, { manifests }]) => sum + manifests.length, 0));
-  expect(rendered.length).toBe(96);
-  // each has a clusterer with an image of its own, half of them one that answers probes
+  expect(rendered.length).toBe(180);
+  // two thirds have a clusterer with an image of its own, half of these one that answers probes
   const having = (name: string) =>
     rendered.filter(([, { manifests }]) =>
       manifests.some(({ kind, metadata }) =>
-        kind === "Deployment" && metadata.name === `demo-subtaxa-clusterer-${name}`
+        kind === "Deployment" && metadata.name.endsWith(`-clusterer-${name}`)
       )
     );
-  expect([having("gmm").length, having("probed").length]).toEqual([48, 48]);
+  expect([having("gmm").length, having("probed").length]).toEqual([60, 60]);
 
   for (const [name, { manifests, notes }] of rendered) {
     const ids = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect([name, ids]).toEqual([name, [...new Set(ids)]]);
     expect(notes).toContain("kubectl -n microscopy");
-    const given = ["nats-passwords", "nats-users", "subtaxa-token"];
+    // KEDA makes labels of the names of its objects
+    for (const { kind, metadata } of manifests) {
+      if (kind === "ScaledObject") expect(metadata.name.length).toBeLessThanOrEqual(63);
+    }
+    const given = ["nats-passwords", "nats-users", "nats-token", "subtaxa-token"];
     for (const { kind, pod } of workloads(manifests)) {
       // the restricted Pod Security Standard, and more
       expect(pod.securityContext).toMatchObject({
@@ -93,7 +98,7 @@ test("every combination of values renders, keeps to the strict schemas and to wh
       });
       expect(pod.automountServiceAccountToken).toBe(false);
       expect(ids).toContain(`ServiceAccount ${pod.serviceAccountName}`);
-      for (const container of pod.containers) {
+      for (const container of [...pod.containers, ...pod.initContainers]) {
         expect(container.securityContext).toEqual({
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,
@@ -103,6 +108,7 @@ test("every combination of values renders, keeps to the strict schemas and to wh
         expect(container.resources.limits.memory).toBeDefined();
         // a clusterer's contract doesn't make it answer probes
         const probed = kind !== "Job" && container.name !== "clusterer-gmm";
+        if (container.name === "users") continue;
         for (const probe of ["startupProbe", "livenessProbe", "readinessProbe", "ports"]) {
           expect([container.name, probe, container[probe] !== undefined]).toEqual([
             container.name,
@@ -213,7 +219,8 @@ test("KEDA scales every worker to zero, on its own consumer, and alone decides h
   for (const one of scaled) {
     expect(one.spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { name: one.metadata.name } });
     const name = one.metadata.name.slice("demo-subtaxa-".length);
-    expect(workloads([find(manifests, "Deployment", name)])[0]?.replicas).toBeUndefined();
+    // as many as are there already, and none when there is no cluster to ask: not the API server's one
+    expect(workloads([find(manifests, "Deployment", name)])[0]?.replicas).toBe(0);
   }
   expect(find(manifests, "ScaledObject", "trainer").spec).toMatchObject({
     cooldownPeriod: 600,
@@ -232,12 +239,79 @@ test("KEDA scales every worker to zero, on its own consumer, and alone decides h
   expect(workloads([find(fixed.manifests, "Deployment", "trainer")])[0]?.replicas).toBe(3);
 });
 
+test("what is scaled down waits an hour at most, which is as long as Kubernetes can", async () => {
+  const [[, { manifests }]] = await renderAll({
+    all: { trainer: { scaling: { cooldownSeconds: 7200 } } },
+  }) as [
+    [string, Rendered],
+  ];
+  const windowOf = (seconds: number) => ({
+    horizontalPodAutoscalerConfig: { behavior: { scaleDown: { stabilizationWindowSeconds: seconds } } },
+  });
+  expect(find(manifests, "ScaledObject", "trainer").spec)
+    .toMatchObject({ cooldownPeriod: 7200, advanced: windowOf(3600) });
+  expect(find(manifests, "ScaledObject", "evaluator").spec)
+    .toMatchObject({ cooldownPeriod: 600, advanced: windowOf(600) });
+});
+
+test("the ingress publishes every path of the gateway but its metrics, which Prometheus finds by annotations", async () => {
+  const [[, { manifests }]] = await renderAll({
+    all: {
+      ingress: { enabled: true, host: "subtaxa.example.org" },
+      clusterers: { gmm: { image: "example/gmm:1" } },
+    },
+  }) as [[string, Rendered]];
+  const Path = z.object({ path: z.string(), pathType: z.enum(["Exact", "Prefix"]) });
+  const [{ http: { paths } }] =
+    z.object({ rules: z.tuple([z.object({ http: z.object({ paths: z.array(Path) }) })]) })
+      .parse(manifests.find(({ kind }) => kind === "Ingress")!.spec).rules;
+  const published = (asked: string) =>
+    paths.some(({ path, pathType }) =>
+      asked === path || pathType === "Prefix" && asked.startsWith(`${path}/`)
+    );
+  const api = resolve(import.meta.dirname!, "../../services/gateway/api");
+  const text = readdirSync(api).map((name) => readFileSync(join(api, name), "utf8")).join("\n");
+  const asked = [...text.matchAll(/(?:path: |doc31\()"(\/[^"]*)"/g)].map(([, path]) => path!);
+  expect(asked.length).toBeGreaterThan(12);
+  expect([...asked, "/page/app.js"].filter((path) => !published(path))).toEqual([]);
+  expect(["/metrics", "/healthz"].filter(published)).toEqual([]);
+
+  const Annotated = z.object({
+    spec: z.object({
+      template: z.object({
+        metadata: z.object({ annotations: z.record(z.string(), z.string()).optional() }),
+      }),
+    }),
+  });
+  const port = (name: string) =>
+    Annotated.parse(find(manifests, "Deployment", name)).spec.template.metadata
+      .annotations?.["prometheus.io/port"];
+  expect(["gateway", "trainer", "clusterer-xmeans", "clusterer-gmm"].map(port))
+    .toEqual(["8080", "8081", "8081", undefined]);
+});
+
+test("a cache on the node's disk is asked for there", async () => {
+  const gateways = await renderAll({
+    disk: { cache: { request: "7Gi" } },
+    volume: { cache: { type: "ephemeral" } },
+  });
+  const asked = gateways.map(([, { manifests }]) =>
+    ["gateway", "trainer"].map((name) =>
+      workloads([find(manifests, "Deployment", name)])[0]!.pod.containers[0]!
+        .resources.requests["ephemeral-storage"]
+    )
+  );
+  expect(asked).toEqual([["7Gi", "7Gi"], [undefined, undefined]]);
+});
+
 test("another clusterer is one entry", async () => {
   const image = "example/subtaxa-clusterer-python:0.1.0";
   const resources = { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } };
+  const token = { existingSecret: "token" }; // else a new one each time
   const [[, plain], [, more]] = await renderAll({
-    plain: {},
+    plain: { token },
     more: {
+      token,
       clusterers: {
         gmm: { image, resources },
         next: { image, args: ["--verbose"], probes: true, resources },
@@ -256,8 +330,25 @@ test("another clusterer is one entry", async () => {
     Object.keys(z.object({ data: z.looseObject({}) }).parse(find(more.manifests, "Secret", "nats")).data),
   )
     .toContain("clusterer-gmm");
-  const conf = JSON.stringify(find(more.manifests, "ConfigMap", "nats"));
+  const conf = JSON.stringify(find(more.manifests, "ConfigMap", "nats-users"));
   expect(conf).toContain("user: clusterer-gmm");
+
+  // nothing else changes, so that nothing else is started anew: whoever is let in, and who registers
+  const others = ({ manifests }: Rendered) =>
+    manifests.filter(({ kind, metadata: { name } }) =>
+      !["Secret demo-subtaxa-nats", "ConfigMap demo-subtaxa-nats-users", "Job demo-subtaxa-register-1"]
+        .includes(`${kind} ${name}`) && !/-clusterer-(gmm|next)$/.test(name)
+    );
+  expect(others(more)).toEqual(others(plain));
+  const job = workloads([find(more.manifests, "Job", "register-1")])[0]!.pod.containers;
+  expect(job.find(({ name }) => name === "clusterer-gmm")).toMatchObject({
+    image: "subtaxa:0.1.0-cpu",
+    args: ["clusterer"],
+    env: expect.arrayContaining([
+      { name: "SUBTAXA_CLUSTERER_NAME", value: "gmm" },
+      { name: "SUBTAXA_REGISTER_ONLY", value: "true" },
+    ]),
+  });
 
   // it is given what deploy/README.md tells, and asked only for what it says that it does
   const container = (route: string) =>
@@ -278,11 +369,13 @@ test("another clusterer is one entry", async () => {
     resolve(import.meta.dirname!, "../../shared/contracts/generated/CLUSTERER.md"),
     "utf8",
   ).split("## 7. Where it runs\n")[1]!;
-  const user = /user: clusterer-gmm\\n[^]*?publish \{([^]*?)deny: [^]*?subscribe \{([^]*?)\}/.exec(conf)!;
+  const user = /user: clusterer-gmm\\n[^]*?publish \{([^]*?)\}[^]*?subscribe \{([^]*?)\}/.exec(conf)!;
   for (const list of user.slice(1)) {
     const subjects = [...list.matchAll(/\\"([^"]+)\\"/g)].map(([, subject]) => subject!);
     expect(subjects.length).toBeGreaterThan(3);
-    for (const subject of subjects) expect(prose).toContain(`\`${subject}\``);
+    for (const subject of subjects) {
+      expect(prose).toContain(`\`${subject.replace("clusterer-gmm", "clusterer-<name>")}\``);
+    }
   }
 });
 
@@ -323,6 +416,10 @@ test("values that can't be meant are refused, by name", async () => {
     gateways: { gateway: { replicas: 2 } },
     timeout: { settings: { clustererTimeout: "soon" } },
     collector: { settings: { otlpEndpoint: "collector:4318" } },
+    "no ack wait": { settings: { ackWait: "0 seconds" } },
+    limits: { trainer: { scaling: { minReplicas: 5 } } },
+    deliveries: { trainer: { scaling: { maxReplicas: 8 } } },
+    "long name": { nameOverride: "n".repeat(64) },
   }));
   const says = {
     typo: /replica/,
@@ -338,6 +435,10 @@ test("values that can't be meant are refused, by name", async () => {
     gateways: /gateway\.replicas: several gateways need/,
     timeout: /\/settings\/clustererTimeout/,
     collector: /\/settings\/otlpEndpoint/,
+    "no ack wait": /\/settings\/ackWait/,
+    limits: /trainer: scaling\.minReplicas \(5\) is more than scaling\.maxReplicas \(4\)/,
+    deliveries: /settings\.maxDeliver: 10 deliveries are too few for trainer.*: set 11 or more/,
+    "long name": /\/nameOverride/,
   };
   for (const [name, pattern] of Object.entries(says)) {
     const answer = answers.get(name);

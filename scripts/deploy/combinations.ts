@@ -1,5 +1,15 @@
 import type { Values } from "./render.ts";
 
+const nodeSelector = { "kubernetes.io/arch": "amd64" };
+const tolerations = [{ key: "batch", operator: "Equal", value: "yes", effect: "NoSchedule" }];
+const affinity = {
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: "disk", operator: "In", values: ["ssd"] }] }],
+    },
+  },
+};
+
 /** Choices that are free of one another; each a part of the values. */
 const dimensions: readonly Readonly<Record<string, Values>>[] = [
   {
@@ -31,6 +41,18 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
         },
       },
     },
+    "nats-external-token": {
+      nats: {
+        enabled: false,
+        external: {
+          url: "tls://nats.messaging:4222",
+          monitoring: "nats-headless.messaging.svc:8222",
+          account: "APP",
+          credentials: "token",
+          existingSecret: "nats-token",
+        },
+      },
+    },
   },
   {
     "inside": {},
@@ -55,6 +77,7 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
           namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } },
         }],
         moreEgress: [{ ports: [{ port: 9000, protocol: "TCP" }] }],
+        fetchWeights: false,
       },
       settings: { otlpEndpoint: "http://collector.monitoring:4318" },
       clusterers: {
@@ -63,6 +86,21 @@ const dimensions: readonly Readonly<Record<string, Values>>[] = [
           args: ["--verbose"],
           probes: true,
           resources: { requests: { memory: "1Gi" }, limits: { memory: "2Gi" } },
+        },
+      },
+    },
+    "placed": {
+      image: { pullSecrets: [{ name: "registry" }], pullPolicy: "Always", tag: "1.2.3" },
+      fullnameOverride: "a-name-that-is-longer-than-any-label-could-be-with-what-follows",
+      workers: { env: { TF_CPP_MIN_LOG_LEVEL: 2 }, nodeSelector, tolerations, affinity },
+      trainer: { env: { CUDA_VISIBLE_DEVICES: "0" }, scaling: { minReplicas: 1, cooldownSeconds: 7200 } },
+      gateway: { env: { TZ: "UTC" }, nodeSelector, tolerations, affinity },
+      nats: { nodeSelector, tolerations },
+      networkPolicy: { enabled: false, fetchWeights: false },
+      clusterers: {
+        "xmeans-with-20-chars": {
+          service: "clusterer",
+          resources: { requests: { memory: "512Mi" }, limits: { memory: "1Gi" } },
         },
       },
     },

@@ -62,6 +62,23 @@ for (const name of dockerfiles) {
   });
 }
 
+Deno.test({
+  name: "fetch-deno.sh fetches the Deno that is pinned, which runs",
+  ignore: `${Deno.build.os}-${Deno.build.arch}` !== "linux-x86_64",
+  fn: async () => {
+    const target = await Deno.makeTempDir({ prefix: "subtaxa-deno-" });
+    try {
+      await Effect.runPromise(output(join(folder, "fetch-deno.sh"), [target]));
+      const said = await Effect.runPromise(output(join(target, "deno"), ["--version"]));
+      const [, pinned] = /^version=(.*)$/m.exec(readFileSync(join(folder, "fetch-deno.sh"), "utf8"))!;
+      expect(said).toMatch(new RegExp(`^deno ${pinned!.replaceAll(".", "\\.")} `));
+      expect(readFileSync(join(root, ".ci/run"), "utf8")).toContain(`deno@${pinned} `);
+    } finally {
+      await Deno.remove(target, { recursive: true });
+    }
+  },
+});
+
 /** `${NAME:-default}` and `${NAME:?message}` as Compose replaces them. */
 const interpolated = (text: string, env: Readonly<Record<string, string>>) =>
   text.replace(

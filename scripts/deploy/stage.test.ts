@@ -20,16 +20,12 @@ const changes = (folder: string): string[] =>
 
 const scenario = (target: string, data: string) =>
   Effect.gen(function* () {
-    yield* stage({ target, native: null });
-    yield* Effect.promise(async () => {
-      await Deno.copyFile(entry, join(target, "entry.sh"));
-      await Deno.copyFile(Deno.execPath(), join(target, "deno"));
-      for (const name of ["entry.sh", "deno"]) await Deno.chmod(join(target, name), 0o755);
-    });
-    // the user's own TensorFlow stands for the one that a build fetches: set-up has tests of its own
+    // what set-up has fetched for this user stands for what a build fetches: set-up has tests of its own
     const { folder: tensorflow, addon } = cpuBuild(subtaxaHome(), currentPlatform()!);
+    const natsServer = natsServerPath(subtaxaHome(), currentPlatform()!);
     yield* Effect.promise(async () => {
-      for (const part of [tensorflow, dirname(addon)]) {
+      await Deno.mkdir(join(target, "native"), { recursive: true });
+      for (const part of [tensorflow, dirname(addon), dirname(natsServer)]) {
         const into = join(target, "native", basename(part));
         // links where that goes, for it has 800 MB
         for (const how of [["--archive", "--link"], ["--archive"]]) {
@@ -39,11 +35,23 @@ const scenario = (target: string, data: string) =>
           await Deno.remove(into, { recursive: true }).catch(() => undefined);
         }
       }
+    });
+    yield* stage({ target, native: "cpu" });
+    yield* Effect.promise(async () => {
+      await Deno.copyFile(entry, join(target, "entry.sh"));
+      await Deno.copyFile(Deno.execPath(), join(target, "deno"));
+      for (const name of ["entry.sh", "deno"]) await Deno.chmod(join(target, name), 0o755);
       await Deno.writeTextFile(
         join(target, "app/add.ts"),
         `import { tf } from "@subtaxa/tensorflow"; console.log(tf.add(40, 2).dataSync()[0]);`,
       );
     });
+    // no server of its own, nothing that only compiling needs, and a place for weights that may be written
+    const native = readdirSync(join(target, "native"));
+    expect(native.sort()).toEqual([basename(tensorflow), basename(dirname(addon)), "weights"].sort());
+    expect(existsSync(join(target, "native", basename(tensorflow), "tensorflow/include"))).toBe(false);
+    expect(existsSync(join(tensorflow, "tensorflow/include"))).toBe(true);
+    expect(Deno.readLinkSync(join(target, "native/weights"))).toBe("/data/weights");
     const staged = changes(target);
     const own = staged.filter((path) => /\/app\/(services|shared)\//.test(path));
     expect(own.length).toBeGreaterThan(100);
@@ -119,7 +127,7 @@ const scenario = (target: string, data: string) =>
     }
     const unknown = yield* Effect.promise(() => run("entry.sh", ["nothing"]).output());
     expect(unknown.code).toBe(64);
-    expect(text(unknown.stderr)).toContain("name a service: clusterer clusterer-kmeans");
+    expect(text(unknown.stderr)).toBe(`name a service: ${services.join(" ")}\n`);
 
     // what was staged was only read
     expect(changes(target)).toEqual(staged);

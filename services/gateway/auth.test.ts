@@ -46,6 +46,13 @@ Deno.test(
       await answer.body?.cancel();
       expect(answer.status).toBe(path === "/v1/nothing" ? 404 : 200);
     }
+    // an ingress ends TLS: it speaks HTTP with the gateway, and says that the browser doesn't
+    const secure = await fetch(`${gateway.base}/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-forwarded-proto": "https" },
+      body: JSON.stringify({ token }),
+    });
+    expect(secure.headers.get("set-cookie")!.split("; ")).toEqual([cookie, ...rules, "Secure"]);
     await problemIn(await gateway.get("/v1/runs", { cookie: `${cookie}0` }), 401);
     const gone = await fetch(`${gateway.base}/session`, { method: "DELETE" });
     expect([gone.status, gone.headers.get("set-cookie")]).toEqual([

@@ -58,7 +58,9 @@ const cookieOptions = (c: Context) => ({
   httpOnly: true,
   sameSite: "Strict",
   path: "/",
-  secure: new URL(c.req.url).protocol === "https:",
+  // an ingress ends TLS, and says so
+  secure: (c.req.header("x-forwarded-proto")?.split(",")[0]?.trim() ?? new URL(c.req.url).protocol)
+    .startsWith("https"),
 } as const);
 
 const login = createRoute({

@@ -1,9 +1,10 @@
+{{/* Short enough for <name>-clusterer-<20 letters> to be a label's value, 63 letters. */}}
 {{- define "subtaxa.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 31 | trimSuffix "-" -}}
 {{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 31 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -172,6 +173,28 @@ readinessProbe:
   emptyDir:
     sizeLimit: {{ .Values.cache.size }}
 {{- end }}
+{{- end -}}
+
+{{/* What a service asks for, with its cache on the node's disk and its GPU: dict root, resources, gpu. */}}
+{{- define "subtaxa.resources" -}}
+{{- $all := deepCopy (.resources | default dict) -}}
+{{- if eq .root.Values.cache.type "emptyDir" -}}
+{{- $all = merge $all (dict "requests" (dict "ephemeral-storage" .root.Values.cache.request)) -}}
+{{- end -}}
+{{- with .gpu -}}
+{{- if .enabled -}}
+{{- $all = mergeOverwrite $all (dict "limits" (dict .resource .count)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
+{{/* Where Prometheus, by its usual annotations, finds the metrics of a Pod: the port. */}}
+{{- define "subtaxa.scraped" -}}
+annotations:
+  prometheus.io/scrape: "true"
+  prometheus.io/port: {{ . | quote }}
+  prometheus.io/path: /metrics
 {{- end -}}
 
 {{- define "subtaxa.claim" -}}

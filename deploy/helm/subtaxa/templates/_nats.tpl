@@ -10,9 +10,10 @@ extractor: [shard.advanced, backbone.extracted, features.extracted]
 clusterer: [adaptation.planned, dataset.relabelled]
 {{- end -}}
 
-{{/* A name as part of a variable's. */}}
-{{- define "subtaxa.variable" -}}
-{{- printf "PASSWORD_%s" (upper . | replace "-" "_" | replace "." "_") -}}
+{{/* Key-value buckets that a service keeps. */}}
+{{- define "subtaxa.buckets" -}}
+gateway: [subtaxa-requests, subtaxa-clusterers, subtaxa-absences]
+extractor: [subtaxa-backbones]
 {{- end -}}
 
 {{/* All users but `route`. */}}
@@ -20,15 +21,12 @@ clusterer: [adaptation.planned, dataset.relabelled]
 {{- toYaml (concat (list "gateway") (keys (include "subtaxa.workers" . | fromYaml) | sortAlpha)) -}}
 {{- end -}}
 
-{{/*
-Every key on a line of its own, as the server wants it. Passwords are variables of its environment. A service reads all
-facts, takes messages through consumers and keeps blobs and keys; it publishes its own kinds of facts, and removes none.
-*/}}
+{{/* The server's own configuration, every key on a line of its own, as it wants them; who its users are stands in a file beside it. */}}
 {{- define "subtaxa.natsConf" -}}
 server_name: $SERVER_NAME
 listen: "0.0.0.0:4222"
 http: "0.0.0.0:8222"
-pid_file: "/tmp/nats.pid"
+pid_file: "/run/nats/nats.pid"
 max_payload: 1MB
 max_connections: 1000
 write_deadline: "10s"
@@ -57,44 +55,92 @@ cluster {
 }
 {{- end }}
 
+# written by users.sh; a path from this file's folder
+include ../../run/nats/users.conf
+{{- end -}}
+
+{{/*
+Users and what they may do, without the passwords: files/users.sh puts them in. A service makes sure of the streams (or gives
+them other settings), reads facts and blobs, publishes its own kinds of facts, and takes messages through its own durable consumer
+alone; nobody removes a stream or a fact.
+*/}}
+{{- define "subtaxa.natsUsersConf" -}}
 authorization {
   timeout: 5
   users: [
   {{- $facts := include "subtaxa.facts" . | fromYaml }}
-  {{- range $user := include "subtaxa.natsUsers" . | fromYamlArray }}
+  {{- $buckets := include "subtaxa.buckets" . | fromYaml }}
+  {{- $users := include "subtaxa.natsUsers" . | fromYamlArray }}
+  {{- range $user := $users }}
+    {{- $durable := ternary "importer" $user (eq $user "gateway") }}
     {
       user: {{ $user }}
-      password: {{ printf "$%s" (include "subtaxa.variable" $user) }}
+      password: ${{ $user }}
       permissions {
         publish {
           allow: [
             {{- range index $facts (ternary "clusterer" $user (hasPrefix "clusterer-" $user)) }}
             "subtaxa.{{ . }}.>"
             {{- end }}
-            {{- if eq $user "gateway" }}
-            "discover.>"
-            {{- end }}
             "subtaxa.run.failed.>"
             "dead.>"
             "progress.>"
-            "$JS.API.>"
-            "$JS.ACK.>"
-            "$JS.FC.>"
-            "$KV.*.>"
             "$O.subtaxa-blobs.>"
+            "$JS.API.INFO"
+            "$JS.API.STREAM.NAMES"
+            {{- $read := list "SUBTAXA" "OBJ_subtaxa-blobs" }}
+            {{- range index $buckets $user }}
+            "$KV.{{ . }}.>"
+            {{- $read = append $read (printf "KV_%s" .) }}
+            {{- end }}
+            {{- range concat $read (list "SUBTAXA_DEAD" "SUBTAXA_EXHAUSTED") }}
+            "$JS.API.STREAM.INFO.{{ . }}"
+            "$JS.API.STREAM.CREATE.{{ . }}"
+            "$JS.API.STREAM.UPDATE.{{ . }}"
+            {{- end }}
+            {{- range $read }}
+            "$JS.API.STREAM.MSG.GET.{{ . }}"
+            "$JS.API.DIRECT.GET.{{ . }}"
+            "$JS.API.DIRECT.GET.{{ . }}.>"
+            {{- end }}
+            "$JS.API.STREAM.PURGE.OBJ_subtaxa-blobs"
+            "$JS.API.CONSUMER.CREATE.OBJ_subtaxa-blobs"
+            "$JS.API.CONSUMER.*.OBJ_subtaxa-blobs.>"
+            "$JS.FC.OBJ_subtaxa-blobs.>"
+            {{- $own := list (printf "SUBTAXA.%s" $durable) }}
+            {{- if eq $user "gateway" }}
+            {{- $own = append $own "SUBTAXA_EXHAUSTED.reconciler" }}
+            {{- end }}
+            {{- range $own }}
+            "$JS.API.CONSUMER.INFO.{{ . }}"
+            "$JS.API.CONSUMER.CREATE.{{ . }}"
+            "$JS.API.CONSUMER.CREATE.{{ . }}.>"
+            "$JS.API.CONSUMER.DURABLE.CREATE.{{ . }}"
+            "$JS.API.CONSUMER.MSG.NEXT.{{ . }}"
+            "$JS.ACK.{{ . }}.>"
+            {{- end }}
+            {{- if eq $user "gateway" }}
+            "discover.>"
+            "$JS.API.CONSUMER.LIST.SUBTAXA"
+            {{- end }}
+            {{- /* who reads the log itself does it through passing consumers, whose names the server draws */}}
+            {{- if has $user (list "gateway" "evaluator") }}
+            "$JS.API.CONSUMER.CREATE.SUBTAXA"
+            "$JS.API.CONSUMER.INFO.SUBTAXA.*"
+            "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.*"
+            "$JS.API.CONSUMER.DELETE.SUBTAXA.*"
+            {{- end }}
           ]
+          {{- if has $user (list "gateway" "evaluator") }}
           deny: [
-            "$JS.API.STREAM.DELETE.>"
-            "$JS.API.STREAM.RESTORE.>"
-            "$JS.API.STREAM.SNAPSHOT.>"
-            "$JS.API.STREAM.MSG.DELETE.*"
-            "$JS.API.STREAM.PURGE.SUBTAXA"
-            "$JS.API.STREAM.PURGE.SUBTAXA_DEAD"
-            "$JS.API.STREAM.UPDATE.*"
-            "$JS.API.ACCOUNT.PURGE.>"
-            "$JS.API.SERVER.>"
-            "$JS.API.META.>"
+            {{- range $other := without (append $users "importer") "gateway" }}
+            "$JS.API.CONSUMER.DELETE.SUBTAXA.{{ $other }}"
+            {{- if ne $other $durable }}
+            "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.{{ $other }}"
+            {{- end }}
+            {{- end }}
           ]
+          {{- end }}
         }
         subscribe {
           allow: [
