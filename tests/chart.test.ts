@@ -1,5 +1,6 @@
 import { DatasetView, RunView } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { type NatsConnection, PermissionViolationError } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { Effect, type Scope } from "effect";
@@ -381,6 +382,15 @@ const scenario = (folder: string, { manifests }: Rendered) =>
         expect([user, refused]).toEqual([user, subjects]);
       });
     }
+
+    // who registers may give a stream other settings
+    yield* Effect.promise(async () => {
+      const client = await connect({ servers: address, user: "trainer", pass: secret.trainer! });
+      const jsm = await jetstreamManager(client);
+      const { config } = await jsm.streams.update("SUBTAXA", { description: "facts" });
+      expect([config.description, config.num_replicas]).toEqual(["facts", 3]);
+      await client.close();
+    });
 
     // another clusterer's user is let in, and none of the others is disturbed
     const connections = () =>

@@ -4,7 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { combinations } from "./combinations.ts";
-import { type Manifest, render, type Rendered, type Values } from "./render.ts";
+import {
+  type Manifest,
+  namespace,
+  release,
+  render,
+  type Rendered,
+  renderLive,
+  type Values,
+} from "./render.ts";
 import { toolsMissing } from "./tools.ts";
 import { validate } from "./validate.ts";
 
@@ -237,6 +245,38 @@ test("KEDA scales every worker to zero, on its own consumer, and alone decides h
   });
   expect(fixed.manifests.filter(({ kind }) => kind === "ScaledObject" || kind === "Job")).toEqual([]);
   expect(workloads([find(fixed.manifests, "Deployment", "trainer")])[0]?.replicas).toBe(3);
+});
+
+test("what a cluster holds stays: instances that KEDA started, passwords, and whether NATS is a cluster", async () => {
+  const object = (apiVersion: string, kind: string, name: string, more: Values): Manifest => ({
+    apiVersion,
+    kind,
+    metadata: {
+      name: `demo-subtaxa-${name}`,
+      labels: { "app.kubernetes.io/managed-by": "Helm" },
+      annotations: { "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace },
+    },
+    ...more,
+  });
+  const trainer = object("apps/v1", "Deployment", "trainer", { spec: { replicas: 3 } });
+  const password = object("v1", "Secret", "nats", { data: { trainer: btoa("known") } });
+  const nats = (replicas: number) => object("apps/v1", "StatefulSet", "nats", { spec: { replicas } });
+  const live = (values: Values, objects: readonly Manifest[]) =>
+    Effect.runPromise(renderLive(values, objects));
+
+  const kept = await live({}, [trainer, password, nats(3)]);
+  if ("error" in kept) throw new Error(kept.error);
+  const replicas = (name: string) => workloads([find(kept.manifests, "Deployment", name)])[0]!.replicas;
+  expect([replicas("trainer"), replicas("extractor")]).toEqual([3, 0]);
+  expect(find(kept.manifests, "Secret", "nats").data)
+    .toMatchObject({ trainer: btoa("known"), gateway: expect.any(String) });
+  expect(await live({ nats: { replicas: 5 } }, [nats(3)])).toHaveProperty("manifests");
+  for (const [before, after] of [[1, 3], [3, 1]] as const) {
+    expect(await live({ nats: { replicas: after } }, [nats(before)]))
+      .toEqual({
+        error: expect.stringContaining(`nats.replicas: the ${before} of this release can't become ${after}`),
+      });
+  }
 });
 
 test("what is scaled down waits an hour at most, which is as long as Kubernetes can", async () => {

@@ -44,10 +44,11 @@ const parsed = (files: Readonly<Record<string, string>>): Rendered => {
   return { manifests, notes };
 };
 
-/** What Helm makes of the chart for each set of values, or what it says against them; a few milliseconds each. */
-export const render = (
-  values: Readonly<Record<string, Values>>,
-): Effect.Effect<ReadonlyMap<string, Rendered | { readonly error: string }>, DeployError> =>
+/** What a script of this folder, with Helm's SDK, answers. */
+const withHelm = (
+  script: string,
+  order: Readonly<Record<string, unknown>>,
+): Effect.Effect<unknown, DeployError> =>
   Effect.gen(function* () {
     const sdk = yield* helmSdk;
     const { command } = yield* Effect.mapError(
@@ -56,7 +57,7 @@ export const render = (
     );
     const text = yield* Effect.promise(async () => {
       const child = new Deno.Command(command, {
-        args: [join(import.meta.dirname!, "render.py")],
+        args: [join(import.meta.dirname!, script)],
         env: { PYTHONPATH: sdk },
         stdin: "piped",
         stdout: "piped",
@@ -64,7 +65,7 @@ export const render = (
       }).spawn();
       const writer = child.stdin.getWriter();
       await writer.write(
-        new TextEncoder().encode(JSON.stringify({ chart: chartFolder, release, namespace, values })),
+        new TextEncoder().encode(JSON.stringify({ chart: chartFolder, release, namespace, ...order })),
       );
       await writer.close();
       const { success, stdout } = await child.output();
@@ -76,10 +77,27 @@ export const render = (
         message: `Helm could not load ${chartFolder}: see its words above`,
       });
     }
-    return new Map(
-      Object.entries(Answer.parse(JSON.parse(text))).map(([name, answer]) => [
+    return JSON.parse(text);
+  });
+
+/** What Helm makes of the chart for each set of values, or what it says against them; a few milliseconds each. */
+export const render = (
+  values: Readonly<Record<string, Values>>,
+): Effect.Effect<ReadonlyMap<string, Rendered | { readonly error: string }>, DeployError> =>
+  Effect.map(withHelm("render.py", { values }), (answer) =>
+    new Map(
+      Object.entries(Answer.parse(answer)).map(([name, one]) => [
         name,
-        "error" in answer ? answer : parsed(answer.manifests),
+        "error" in one ? one : parsed(one.manifests),
       ]),
-    );
+    ));
+
+/** What Helm makes of the chart in a cluster that has these objects already. */
+export const renderLive = (
+  values: Values,
+  objects: readonly Manifest[],
+): Effect.Effect<Rendered | { readonly error: string }, DeployError> =>
+  Effect.map(withHelm("live.py", { values, objects }), (answer) => {
+    const one = z.union([z.object({ manifest: z.string() }), z.object({ error: z.string() })]).parse(answer);
+    return "error" in one ? one : parsed({ "all.yaml": one.manifest });
   });
