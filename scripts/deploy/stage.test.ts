@@ -127,7 +127,8 @@ const scenario = (target: string, data: string) =>
     }
     const unknown = yield* Effect.promise(() => run("entry.sh", ["nothing"]).output());
     expect(unknown.code).toBe(64);
-    expect(text(unknown.stderr)).toBe(`name a service: ${services.join(" ")}\n`);
+    const [, named = ""] = /^name a service: (.*)\n$/.exec(text(unknown.stderr)) ?? [];
+    expect(named.split(" ").sort()).toEqual(services);
 
     // what was staged was only read
     expect(changes(target)).toEqual(staged);
