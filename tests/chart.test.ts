@@ -168,7 +168,9 @@ const startCluster = (
   });
 
 const Varz = z.object({ cluster: z.object({ urls: z.array(z.string()) }) });
-const Connz = z.object({ connections: z.array(z.object({ cid: z.number(), authorized_user: z.string() })) });
+const Connz = z.object({
+  connections: z.array(z.object({ cid: z.number(), authorized_user: z.string().default("") })),
+});
 const Jsz = z.object({
   meta_cluster: z.object({ cluster_size: z.number() }),
   account_details: z.array(z.object({
@@ -359,6 +361,22 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       expect(refused).toEqual([]);
     }
 
+    const connections = () =>
+      Effect.promise(async () => {
+        const all = await Promise.all(
+          servers.map(({ monitoring }) => json(`http://127.0.0.1:${monitoring}/connz?auth=true`)),
+        );
+        return all.flatMap((one, server) =>
+          Connz.parse(one).connections.map(({ cid, authorized_user }) =>
+            `${server} ${cid} ${authorized_user}`
+          )
+        ).sort();
+      });
+    const before = yield* connections();
+    expect(new Set(before.map((one) => one.split(" ")[2]))).toEqual(
+      new Set(Object.keys(secret).filter((user) => user !== "route")),
+    );
+
     // who doesn't say the password stays out, and nobody says what isn't theirs
     const address = `127.0.0.1:${first.port}`;
     yield* Effect.promise(async () => {
@@ -393,21 +411,6 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     });
 
     // another clusterer's user is let in, and none of the others is disturbed
-    const connections = () =>
-      Effect.promise(async () => {
-        const all = await Promise.all(
-          servers.map(({ monitoring }) => json(`http://127.0.0.1:${monitoring}/connz?auth=true`)),
-        );
-        return all.flatMap((one, server) =>
-          Connz.parse(one).connections.map(({ cid, authorized_user }) =>
-            `${server} ${cid} ${authorized_user}`
-          )
-        ).sort();
-      });
-    const before = yield* connections();
-    expect(new Set(before.map((one) => one.split(" ")[2]))).toEqual(
-      new Set(Object.keys(secret).filter((user) => user !== "route")),
-    );
     const next = yield* renderWith({ gmm, next: gmm });
     const password = Secret.parse(named(next.manifests, "Secret", "demo-subtaxa-nats"))
       .data["clusterer-next"]!;
