@@ -19,7 +19,7 @@ import {
 } from "./cli/mod.ts";
 import { type DemoDataset, drawDataset } from "./demo/images.ts";
 import { ensureNative } from "./setup/mod.ts";
-import { type SplitAgreement, splitAgreements } from "./splits/mod.ts";
+import { labelRows, type SplitAgreement, splitAgreements } from "./splits/mod.ts";
 import { startStack } from "./stack/mod.ts";
 import { task } from "./task.ts";
 
@@ -83,7 +83,7 @@ const demo = Effect.scoped(Effect.gen(function* () {
   const standard = yield* train(target, "standard");
   const split = yield* train(target, "clustering+triplet");
   const { body } = yield* request(target, `/v1/runs/${split.id}/labels.csv`);
-  const labels = yield* Effect.promise(() => new Response(body).text());
+  const labels = yield* Effect.promise(() => Array.fromAsync(labelRows(body ?? new Blob().stream())));
   const report = join(dataFolder, "report.html");
   yield* saveReport(target, split.id, report);
 

@@ -2,7 +2,6 @@ import type { DatasetView } from "@subtaxa/contracts";
 import { findImages, type Found } from "@subtaxa/dataset";
 import { Effect, Schedule, Stream } from "effect";
 import { realpath, stat } from "node:fs/promises";
-import { resolve } from "node:path";
 import { z } from "zod";
 import {
   type CliError,
@@ -15,13 +14,11 @@ import {
   nameFrom,
   serverEvents,
   type Target,
+  userPath,
 } from "../cli/mod.ts";
+import { groupBefore } from "../splits/mod.ts";
 import { changesOf, touchedSince } from "./changes.ts";
 import { ReproduceError } from "./error.ts";
-import { groupBefore } from "./labels.ts";
-
-/** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
-export const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
 
 /** What `--dataset` names. */
 export interface Named {

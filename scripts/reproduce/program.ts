@@ -1,7 +1,7 @@
 import { Method, RunRequest } from "@subtaxa/contracts";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
-import { flagsOf } from "../cli/mod.ts";
+import { address, flagsOf, wholeNumber } from "../cli/mod.ts";
 import { allMethods, type Plan } from "./plan.ts";
 
 /** The paper's (section 4.1). */
@@ -12,21 +12,6 @@ const methodList = (text: string): Method[] => {
   const parsed = z.array(Method).min(1).safeParse(names);
   if (!parsed.success) throw new InvalidArgumentError(`Allowed are ${allMethods.join(", ")}.`);
   return parsed.data;
-};
-
-const wholeNumber = (least: number, most: number) => (text: string): number => {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new InvalidArgumentError(`It is no whole number from ${least} to ${most}.`);
-  }
-  return value;
-};
-
-const address = (text: string): string => {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new InvalidArgumentError("It is no address such as http://127.0.0.1:8080.");
-  }
-  return text.replace(/\/+$/, "");
 };
 
 const notEmpty = (text: string): string => {

@@ -2,17 +2,10 @@ import { Effect, type Scope } from "effect";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { RunRequest } from "@subtaxa/contracts";
-import { type CliError, dataFolder, exitCode, requestOf, table, type Target } from "../cli/mod.ts";
+import { type CliError, dataFolder, exitCode, requestOf, table, type Target, userPath } from "../cli/mod.ts";
 import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
-import {
-  ensureDataset,
-  type Imported,
-  type Named,
-  namedDataset,
-  requireGroups,
-  userPath,
-} from "./dataset.ts";
+import { ensureDataset, type Imported, type Named, namedDataset, requireGroups } from "./dataset.ts";
 import { ReproduceError } from "./error.ts";
 import { openLedger } from "./ledger.ts";
 import { folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";

@@ -120,6 +120,7 @@ Deno.test("the verdict of one fold, of methods that don't split, and of known gr
     subclasses: 3,
     groups: 3,
     images: 30,
+    ungrouped: 1,
     adjustedRandIndex,
     normalisedMutualInformation: 0.5,
     purity: 0.8,
@@ -133,7 +134,7 @@ Deno.test("the verdict of one fold, of methods that don't split, and of known gr
     "adjusted Rand index of 0.300 ± 0.141 over the folds (0 is chance, 1 is equal), purity 0.800 against 0.400",
   );
   expect(markdownOf(grouped)).toContain(
-    "| clustering | 1 | copepod | 30 | 3 | 3 | 0.400 | 0.500 | 0.800 | 0.400 |",
+    "| clustering | 1 | copepod | 30 | 1 | 3 | 3 | 0.400 | 0.500 | 0.800 | 0.400 |",
   );
 });
 

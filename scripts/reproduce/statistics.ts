@@ -6,9 +6,13 @@ export interface Spread {
   readonly deviation: number | undefined;
 }
 
+/** NaN of no values. */
+export const meanOf = (values: readonly number[]): number =>
+  values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
+
 /** Mean and sample standard deviation of at least one value. */
 export const spreadOf = (values: readonly number[]): Spread => {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = meanOf(values);
   if (values.length < 2) return { mean, deviation: undefined };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };

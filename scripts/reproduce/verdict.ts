@@ -1,7 +1,8 @@
 import type { Method } from "@subtaxa/contracts";
 import { comparable, type Measure, signed } from "./measures.ts";
 import type { Comparison, FoldResult, MethodResult, Results } from "./results.ts";
-import { type PairedDifference, spreadOf } from "./statistics.ts";
+import { meanAgreement } from "../splits/mod.ts";
+import { meanOf, type PairedDifference, spreadOf } from "./statistics.ts";
 
 const points = (measure: Measure, value: number): string =>
   signed(comparable.find((meaning) => meaning.measure === measure)!, value);
@@ -128,20 +129,16 @@ const classSentence = (method: Method, against: Method, changes: readonly ClassC
 /** Agreement with known groups, in one sentence per method; nothing where none are known. */
 const agreementSentences = ({ methods }: Results): string[] =>
   methods.flatMap(({ method, agreement }) => {
-    const several = agreement.filter(({ groups }) => groups > 1);
-    if (several.length === 0) return [];
-    const ofFolds = [...Map.groupBy(several, ({ fold }) => fold).values()].map((ofFold) => ({
-      ari: spreadOf(ofFold.map(({ adjustedRandIndex }) => adjustedRandIndex)).mean,
-      purity: spreadOf(ofFold.map(({ purity }) => purity)).mean,
-      unsplit: spreadOf(ofFold.map(({ purityUnsplit }) => purityUnsplit)).mean,
-    }));
-    const ari = spreadOf(ofFolds.map((fold) => fold.ari));
+    const ofFolds = [...Map.groupBy(agreement, ({ fold }) => fold).values()]
+      .flatMap((ofFold) => meanAgreement(ofFold) ?? []);
+    if (ofFolds.length === 0) return [];
+    const ari = spreadOf(ofFolds.map(({ adjustedRandIndex }) => adjustedRandIndex));
     const deviation = ari.deviation === undefined ? "" : ` ± ${ari.deviation.toFixed(3)} over the folds`;
     return [
       `The sub-classes of ${method} agree with the known groups by an adjusted Rand index of ` +
       `${ari.mean.toFixed(3)}${deviation} (0 is chance, 1 is equal), purity ` +
-      `${spreadOf(ofFolds.map(({ purity }) => purity)).mean.toFixed(3)} against ` +
-      `${spreadOf(ofFolds.map(({ unsplit }) => unsplit)).mean.toFixed(3)} of the same classes unsplit.`,
+      `${meanOf(ofFolds.map(({ purity }) => purity)).toFixed(3)} against ` +
+      `${meanOf(ofFolds.map(({ purityUnsplit }) => purityUnsplit)).toFixed(3)} of the same classes unsplit.`,
     ];
   });
 
