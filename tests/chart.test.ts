@@ -136,6 +136,7 @@ const Jsz = z.object({
 
 const healthy = ({ monitoring }: Server) =>
   until(
+    "a healthy server",
     () => fetch(`http://127.0.0.1:${monitoring}/healthz`).then((answer) => answer.text(), () => ""),
     (text) => text.includes(`"ok"`),
   );
@@ -188,8 +189,14 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       .filter((consumer) => consumer !== "clusterer-gmm").sort();
     for (const server of servers) {
       yield* healthy(server);
-      const found = yield* until(() => consumersOf(server), (all) => all.length >= wanted.length);
-      expect(found.map(({ name }) => name).sort()).toEqual(wanted);
+      const found = yield* until("all consumers", () =>
+        consumersOf(server), (all) =>
+        all.length >= wanted.length);
+      expect(
+        found.map(({ name }) =>
+          name
+        ).sort(),
+      ).toEqual(wanted);
       for (const consumer of found) {
         expect(consumer.num_pending + consumer.num_ack_pending).toBe(0);
         expect(servers.map(({ name }) => name)).toContain(consumer.cluster.leader);
@@ -237,6 +244,7 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     const api = `${stack.url}/v1`;
     yield* Effect.promise(() => post(`${api}/datasets`, { name: "organisms", path: images }));
     yield* until(
+      "the import of the organisms",
       async () => DatasetView.parse(await json(`${api}/datasets/organisms`)),
       ({ state }) => state === "ready",
     );
@@ -254,6 +262,7 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       };
       const { id } = (yield* Effect.promise(() => post(`${api}/runs`, request))) as { id: string };
       const run = yield* until(
+        `the end of the run with ${clusterer}`,
         async () => RunView.parse(await json(`${api}/runs/${id}`)),
         ({ state }) => state === "completed" || state === "failed",
       );

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { DatasetRequest, RunRequest } from "@subtaxa/contracts";
 import { type CliError, dataFolder, exitCode, requestOf, table, type Target, userPath } from "../cli/mod.ts";
-import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
+import { servicesOf, type StackError, startOwnStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
 import { ensureDataset, type Imported, type Named, namedDataset, requireGroups } from "./dataset.ts";
 import { ReproduceError } from "./error.ts";
@@ -48,13 +48,10 @@ const installationOf = (
 ): Effect.Effect<Installation, StackError, Scope.Scope> =>
   Effect.gen(function* () {
     if (target) return { target, failed: Effect.never };
-    const stack = yield* startStack({
+    const stack = yield* startOwnStack({
       dataFolder: resolve(dataFolder(), "reproduce"),
-      port: 0,
       services: servicesOf({ trainer: trainers }),
       env: {
-        SUBTAXA_TOKEN: "",
-        SUBTAXA_HOST: "127.0.0.1",
         SUBTAXA_DATA_ROOTS: [Deno.env.get("SUBTAXA_DATA_ROOTS") || ".:../shared", ...roots].join(":"),
       },
       log: console.log,
