@@ -43,7 +43,8 @@ if (import.meta.main) {
   }
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", ...Deno.args],
-    env: { NO_COLOR: "1" },
+    // so that no test joins what the user has running
+    env: { NO_COLOR: "1", NATS_URL: "", SUBTAXA_TOKEN: "", SUBTAXA_HOST: "127.0.0.1" },
     stdout: "piped",
   }).spawn();
   let output = "";

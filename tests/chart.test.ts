@@ -189,6 +189,7 @@ const Jsz = z.object({
 
 const healthy = ({ monitoring }: Server) =>
   until(
+    "a healthy server",
     () => fetch(`http://127.0.0.1:${monitoring}/healthz`).then((answer) => answer.text(), () => ""),
     (text) => text.includes(`"ok"`),
   );
@@ -280,8 +281,14 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       .map((one) => ScaledObject.parse(one).spec.triggers[0].metadata.consumer).sort();
     for (const server of servers) {
       yield* healthy(server);
-      const found = yield* until(() => consumersOf(server), (all) => all.length >= wanted.length);
-      expect(found.map(({ name }) => name).sort()).toEqual(wanted);
+      const found = yield* until("all consumers", () =>
+        consumersOf(server), (all) =>
+        all.length >= wanted.length);
+      expect(
+        found.map(({ name }) =>
+          name
+        ).sort(),
+      ).toEqual(wanted);
       for (const consumer of found) {
         expect(consumer.num_pending + consumer.num_ack_pending).toBe(0);
         expect(servers.map(({ name }) => name)).toContain(consumer.cluster.leader);
@@ -333,6 +340,7 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     const api = `${stack.url}/v1`;
     yield* Effect.promise(() => post(`${api}/datasets`, { name: "organisms", path: images }));
     yield* until(
+      "the import of the organisms",
       async () => DatasetView.parse(await json(`${api}/datasets/organisms`)),
       ({ state }) => state === "ready",
     );
@@ -350,6 +358,7 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       };
       const { id } = (yield* Effect.promise(() => post(`${api}/runs`, request))) as { id: string };
       const run = yield* until(
+        `the end of the run with ${clusterer}`,
         async () => RunView.parse(await json(`${api}/runs/${id}`)),
         ({ state }) => state === "completed" || state === "failed",
       );

@@ -46,6 +46,7 @@ const scenario = (folder: string) =>
     const data = join(folder, "elsewhere");
     const alive = (instances: number) =>
       until(
+        `${instances} instances of the clusterer`,
         async () => z.array(ClustererView).parse(await json(`${url}/clusterers`)),
         (all) => all.find(({ name }) => name === "rolling")?.instances === instances,
       );
@@ -81,6 +82,7 @@ const scenario = (folder: string) =>
       first.kill("SIGTERM");
       expect((yield* Effect.promise(() => first.status)).code).toBe(0);
       const waiting = yield* until(
+        "a run that waits for its clusterer",
         viewOf(rolling),
         ({ step }) => step === "waiting for the clusterer 'rolling': no instance is alive",
       );

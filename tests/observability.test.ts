@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Family, figuresOf, parseFigures } from "../scripts/cli/mod.ts";
-import { root, startStack } from "../scripts/stack/mod.ts";
+import { root, startOwnStack } from "../scripts/stack/mod.ts";
 import { until } from "./support.ts";
 
 const classes = ["a", "b"];
@@ -44,9 +44,8 @@ const subtaxa = async (dataFolder: string, ...args: string[]): Promise<string> =
 const observed = (folder: string) =>
   Effect.gen(function* () {
     const relay = join(root, "shared/service/testdata/relay.ts");
-    const stack = yield* startStack({
+    const stack = yield* startOwnStack({
       dataFolder: folder,
-      port: 0,
       services: [
         { name: "gateway", module: join(root, "services/gateway/main.ts") },
         { name: "trainer", module: relay, env: { RELAY: "trainer" } },
@@ -61,12 +60,14 @@ const observed = (folder: string) =>
       const bus = yield* Bus;
       yield* bus.publish(runRequested("relayed"));
       yield* until(
+        "the relayed epoch",
         async () => figuresOf(await figures(portOf("trainer")), "subtaxa_messages_total"),
         (all) => all.some(({ labels }) => labels.type === "epoch.validated" && labels.outcome === "done"),
       );
       yield* bus.publish(runRequested("held"));
     }).pipe(Effect.provide(layer));
     const gateway = yield* until(
+      "the gateway's figures of the held run",
       () => figures(portOf("gateway")),
       (all) =>
         figuresOf(all, "subtaxa_runs").some(({ labels, value }) => labels.state === "running" && value > 0) &&

@@ -1,4 +1,4 @@
-import { Blobs, BUCKET, Bus, Connection, lagOfConsumer } from "@subtaxa/bus";
+import { Blobs, BUCKET, Bus, Connection, FACTS, lagOfConsumer } from "@subtaxa/bus";
 import {
   type BlobRef,
   decodeFeatures,
@@ -15,7 +15,7 @@ import { encodePretrained, runDataFiles } from "@subtaxa/model";
 import { madeUpWeights } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Objm } from "@nats-io/obj";
-import { Effect, Fiber, Stream } from "effect";
+import { Effect, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { type ServiceProcess, type SpreadFold, withSpreadFold } from "../scripts/bench/spread_fold.ts";
@@ -64,6 +64,18 @@ const keptBlobs = (runId: string, wanted: number) =>
       Effect.map((all) => all.map(({ name }) => name)),
       Effect.repeat({ until: (names) => names.length <= wanted }),
       Effect.timeout("10 seconds"),
+    );
+  });
+
+/** Waits until a service has settled the message with this sequence, and all before. */
+const settled = (service: "extractor" | "evaluator", seq: number) =>
+  Effect.gen(function* () {
+    const { jsm } = yield* Connection;
+    yield* Effect.promise(() => jsm.consumers.info(FACTS, service)).pipe(
+      Effect.repeat({
+        until: ({ delivered, num_ack_pending }) => delivered.stream_seq >= seq && num_ack_pending === 0,
+      }),
+      Effect.timeout("60 seconds"),
     );
   });
 
@@ -124,15 +136,15 @@ const extraction = (fold: SpreadFold) =>
     expect(yield* keptBlobs("shared", 1)).toEqual([shared.end.features.key]);
 
     const [victim, survivor] = workers as [ServiceProcess, ServiceProcess];
-    const atWork = yield* bus.listen("progress.run.killed", RunProgress).pipe(
-      Stream.filter(({ part }) => isOf(victim)(part?.instance)),
-      Stream.take(1),
-      Stream.runDrain,
-      Effect.forkChild,
-    );
-    yield* Effect.sleep("200 millis"); // until it listens
+    const { nc } = yield* Connection;
+    const progress = nc.subscribe("progress.run.killed");
+    yield* Effect.promise(() => nc.flush()); // from now on the server sends it
     yield* bus.publish(planned(fold, "killed"));
-    yield* Fiber.join(atWork);
+    yield* Effect.promise(async () => {
+      for await (const message of progress) {
+        if (isOf(victim)(RunProgress.parse(message.json()).part?.instance)) return;
+      }
+    });
     victim.kill("SIGKILL");
     const killed = yield* logUntil("killed", "features.extracted");
     expect([...portionsBy(killed.events).keys()].every(isOf(survivor))).toBe(true);
@@ -141,8 +153,8 @@ const extraction = (fold: SpreadFold) =>
     // a shard that comes once more, after the step is over, changes nothing
     const last = (yield* bus.history(subjects.run("killed"))).length;
     const stale = shared.events.find(isShardEvent)!;
-    yield* bus.publish({ ...stale, runId: "killed", portions: [], shard: 15 });
-    yield* Effect.sleep("1 second");
+    const { seq } = yield* bus.publish({ ...stale, runId: "killed", portions: [], shard: 15 });
+    yield* settled("extractor", seq);
     expect(yield* bus.history(subjects.run("killed"))).toHaveLength(last + 1);
   }).pipe(Effect.scoped);
 

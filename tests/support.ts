@@ -1,11 +1,11 @@
 /** The application as the tests that cross services start it and talk to it. */
 import { Bus, Connection } from "@subtaxa/bus";
 import { DatasetView, Problem, RunView } from "@subtaxa/contracts";
-import { ConfigProvider, Effect, Layer, Schedule } from "effect";
+import { ConfigProvider, Data, Duration, Effect, Layer, Schedule } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { drawDataset } from "../scripts/demo/images.ts";
-import { startStack } from "../scripts/stack/mod.ts";
+import { startOwnStack } from "../scripts/stack/mod.ts";
 
 /** The JSON of an answer; a problem is thrown with its detail. */
 export const json = async (url: string, init?: RequestInit): Promise<unknown> => {
@@ -18,9 +18,31 @@ export const json = async (url: string, init?: RequestInit): Promise<unknown> =>
 export const post = (url: string, body: unknown): Promise<unknown> =>
   json(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-/** Asks again until the answer is as wanted; the test runner's own limit ends a vain wait. */
-export const until = <A>(ask: () => Promise<A>, wanted: (answer: A) => boolean): Effect.Effect<A> =>
-  Effect.promise(ask).pipe(Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: wanted }));
+/** What a test waits for has not come. */
+export class WaitedInVain extends Data.TaggedError("WaitedInVain")<{ readonly message: string }> {}
+
+/** Far longer than anything takes, also on a busy machine: it ends a test that would hang for ever. */
+const patience: Duration.Input = "15 minutes";
+
+/** Asks again until the answer is as wanted; fails with `what` was waited for when it never is. */
+export const until = <A>(
+  what: string,
+  ask: () => Promise<A>,
+  wanted: (answer: A) => boolean,
+  limit: Duration.Input = patience,
+): Effect.Effect<A, WaitedInVain> =>
+  Effect.promise(ask).pipe(
+    Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: wanted }),
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () =>
+        Effect.fail(
+          new WaitedInVain({
+            message: `${what}: waited in vain for ${Duration.format(Duration.fromInputUnsafe(limit))}`,
+          }),
+        ),
+    }),
+  );
 
 /**
  * All services, until the scope ends, and the data set `organisms`, drawn for them (32 pixels) and imported. `bus`: a
@@ -37,15 +59,15 @@ export const startWithOrganisms = (
   Effect.gen(function* () {
     const images = join(folder, "organisms");
     yield* drawDataset(images, { seed, imagesPerClass, side: 32 });
-    const stack = yield* startStack({
+    const stack = yield* startOwnStack({
       dataFolder: join(folder, "data"),
-      port: 0,
       env: { SUBTAXA_DATA_ROOTS: folder, ...env },
     });
     yield* stack.ready;
     const url = `${stack.url}/v1`;
     yield* Effect.promise(() => post(`${url}/datasets`, { name: "organisms", path: images }));
     const dataset = yield* until(
+      "the import of the organisms",
       async () => DatasetView.parse(await json(`${url}/datasets/organisms`)),
       ({ state }) => state !== "importing",
     );
@@ -60,8 +82,9 @@ export const startRun = (url: string, request: Readonly<Record<string, unknown>>
   Effect.promise(async () => (await post(`${url}/runs`, request) as { id: string }).id);
 
 /** The run when it has ended. */
-export const ended = (url: string, id: string): Effect.Effect<RunView> =>
+export const ended = (url: string, id: string): Effect.Effect<RunView, WaitedInVain> =>
   until(
+    `the end of the run ${id}`,
     async () => RunView.parse(await json(`${url}/runs/${id}`)),
     ({ state }) => state !== "queued" && state !== "running",
   );

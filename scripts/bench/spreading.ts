@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { figuresOf, parseFigures } from "../cli/mod.ts";
 import { drawDataset } from "../demo/images.ts";
-import { startStack } from "../stack/mod.ts";
+import { startOwnStack } from "../stack/mod.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { BenchError } from "./peer.ts";
 import { type SpreadFold, withSpreadFold } from "./spread_fold.ts";
@@ -103,9 +103,8 @@ const epochsOf = (folder: string, { backbone, imageSize, imagesPerClass, epochs 
   Effect.gen(function* () {
     const organisms = join(folder, "organisms");
     yield* drawDataset(organisms, { seed: 3, imagesPerClass, side: imageSize });
-    const stack = yield* startStack({
+    const stack = yield* startOwnStack({
       dataFolder: join(folder, "data"),
-      port: 0,
       env: { SUBTAXA_DATA_ROOTS: folder },
     });
     yield* stack.ready;

@@ -5,6 +5,7 @@ import { reachLoopbackDirectly } from "../stack/mod.ts";
 import { exitCode } from "./error.ts";
 import { type Job, makeProgram } from "./program.ts";
 
+export { address, userPath, wholeNumber } from "./arguments.ts";
 export { ask, request, serverEvents, type Target, untilOver } from "./api.ts";
 export {
   datasetView,

@@ -1,10 +1,10 @@
 import { DatasetRequest, RunRequest } from "@subtaxa/contracts";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { Effect } from "effect";
-import { resolve } from "node:path";
 import { z } from "zod";
 import { type StackError, workers } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
+import { address, userPath, wholeNumber } from "./arguments.ts";
 import { describeClusterers, listClusterers } from "./clusterers.ts";
 import { datasetTable, datasetView, describeDataset, importFolder, listDatasets } from "./datasets.ts";
 import { type CliError, exitCode } from "./error.ts";
@@ -36,14 +36,6 @@ const done = (text: string): Effect.Effect<number> =>
     return exitCode.ok;
   });
 
-const wholeNumber = (least: number) => (text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new InvalidArgumentError(`It is no whole number from ${least} on.`);
-  }
-  return value;
-};
-
 const Instances = z.partialRecord(z.enum(workers), z.number());
 
 /** `trainer=2,extractor=2` */
@@ -68,18 +60,8 @@ const port = (text: string): number => {
   return Number(text);
 };
 
-const address = (text: string): string => {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new InvalidArgumentError("It is no address such as http://127.0.0.1:8080.");
-  }
-  return text;
-};
-
 /** Commands that don't ask the gateway. */
 const local = new Set(["up", "down", "ps", "top", "doctor"]);
-
-/** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
-const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
 
 const Values = z.record(z.string(), z.unknown());
 const Common = z.object({ url: z.string(), token: z.string().optional(), json: z.boolean().default(false) });
@@ -110,7 +92,7 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
 
   const target = (command: Command): Target => {
     const { url, token } = Common.parse(command.optsWithGlobals());
-    return { url: url.replace(/\/+$/, ""), token };
+    return { url, token };
   };
   const isJson = (command: Command): boolean => Common.parse(command.optsWithGlobals()).json;
   const valuesOf = (command: Command) => Values.parse(command.opts());

@@ -117,9 +117,11 @@ const scenario = (target: string, data: string) =>
       let over = false;
       ended.then(() => over = true);
       const answer = yield* until(
+        `${service} is ready`,
         () => fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.text(), () => ""),
         (text) => over || text === "ready\n",
-      ).pipe(Effect.timeout("60 seconds"));
+        "60 seconds",
+      );
       if (!over) child.kill("SIGTERM");
       const { code, stdout, stderr } = yield* Effect.promise(() => ended);
       const said = text(stdout) + text(stderr);

@@ -41,12 +41,13 @@ export const changesOf = (
   });
 };
 
-/** Whether an image file, or a folder with some, has been made, written or moved since then; milliseconds. */
-export const touchedSince = async ({ root, candidates }: Found, time: number): Promise<boolean> => {
-  const paths = new Set(candidates.flatMap(({ path }) => [path, dirname(path)]));
-  for (const path of paths) {
+/** The image files, and the folders with some, that have been made, written or moved since then; milliseconds. */
+export const touchedSince = async ({ root, candidates }: Found, time: number): Promise<string[]> => {
+  const touched: string[] = [];
+  const folders = new Set(candidates.map(({ path }) => dirname(path)));
+  for (const path of [...candidates.map(({ path }) => path), ...folders]) {
     const info = await stat(join(root, path)).catch(() => undefined); // gone since it was found
-    if (info === undefined || Math.max(info.mtimeMs, info.ctimeMs) >= time) return true;
+    if (info === undefined || Math.max(info.mtimeMs, info.ctimeMs) >= time) touched.push(path);
   }
-  return false;
+  return touched;
 };

@@ -1,7 +1,8 @@
 import { type Method, RunMetricsView, usesClustering } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { ask, type CliError, request, runView, type Target } from "../cli/mod.ts";
-import { agreementsOf, groupBefore, labelsOfEpochs } from "./labels.ts";
+import { groupBefore, type LabelRow, labelRows } from "../splits/mod.ts";
+import { agreementsOf, labelsOfEpochs } from "./labels.ts";
 import type { Collected } from "./results.ts";
 
 /** The pseudo-labels that each fold's best epoch was trained on; none for a run that never divided a class. */
@@ -9,17 +10,15 @@ const bestLabels = (
   target: Target,
   id: string,
   epochs: ReadonlyMap<number, number>,
-): Effect.Effect<ReadonlyMap<number, string>, CliError> =>
+): Effect.Effect<ReadonlyMap<number, readonly LabelRow[]>, CliError> =>
   request(target, `/v1/runs/${id}/labels.csv`).pipe(
     Effect.flatMap(({ body }) =>
-      Effect.promise(() =>
-        labelsOfEpochs((body ?? new Blob().stream()).pipeThrough(new TextDecoderStream()), epochs)
-      )
+      Effect.promise(() => labelsOfEpochs(labelRows(body ?? new Blob().stream()), epochs))
     ),
     // the only conflict at this address: there is no such result (`no-result`)
     Effect.catchIf(
       ({ reason }) => reason._tag === "Refused" && reason.status === 409,
-      () => Effect.succeed(new Map<number, string>()),
+      () => Effect.succeed(new Map<number, LabelRow[]>()),
     ),
   );
 
@@ -36,17 +35,12 @@ export const collect = (
     if (groups === undefined || !usesClustering(method)) return { ...collected, agreement: [] };
     const epochs = new Map(metrics.folds.map(({ fold, bestEpoch }) => [fold, bestEpoch]));
     const labels = yield* bestLabels(target, id, epochs);
-    const groupOf = groupBefore(groups);
-    let told = false;
-    const agreement = agreementsOf(labels, epochs, (image) => {
-      const group = groupOf(image);
-      told ||= group !== undefined;
-      return group;
-    });
-    if (agreement.length === 0 || told) return { ...collected, agreement };
-    console.error(
-      `${method}: no file name in the classes that were split holds "${groups}", ` +
-        "so their sub-classes are not compared with groups",
-    );
-    return { ...collected, agreement: [] };
+    const agreement = agreementsOf(labels, epochs, groupBefore(groups));
+    if (agreement.length === 0 && agreementsOf(labels, epochs, () => "any").length > 0) {
+      console.error(
+        `${method}: no file name in the classes that were split holds "${groups}", ` +
+          "so their sub-classes are not compared with groups",
+      );
+    }
+    return { ...collected, agreement };
   });

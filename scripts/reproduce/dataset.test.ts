@@ -6,7 +6,7 @@ import { expect } from "expect";
 import { basename, dirname, join } from "node:path";
 import sharp from "sharp";
 import { changesOf, touchedSince } from "./changes.ts";
-import { ensureDataset, namedDataset } from "./dataset.ts";
+import { ensureDataset, namedDataset, type Wanted } from "./dataset.ts";
 
 let drawn = 0;
 
@@ -52,6 +52,11 @@ const inFolder = async (use: (folder: string) => Promise<void>): Promise<void> =
   }
 };
 
+const wanted = {
+  again: false,
+  imports: { maxSide: undefined, minClassImages: undefined },
+  imageSize: undefined,
+};
 const request = { name: "plankton", maxSide: 256, minClassImages: 5 };
 
 Deno.test("changes of a folder: none while it is as imported, then class by class", () =>
@@ -87,15 +92,15 @@ Deno.test("an image that was written over, or removed, has been touched", () =>
       return Date.now();
     };
     const before = await later();
-    expect(await touchedSince(await found(), before)).toBe(false);
+    expect(await touchedSince(await found(), before)).toEqual([]);
     await later();
     await drawImage(join(folder, "rare", "1.png"));
-    expect(await touchedSince(await found(), before)).toBe(true);
+    expect(await touchedSince(await found(), before)).toEqual(["rare/1.png"]);
     const after = await later();
-    expect(await touchedSince(await found(), after)).toBe(false);
+    expect(await touchedSince(await found(), after)).toEqual([]);
     await later();
     await Deno.remove(join(folder, "rare", "1.png"));
-    expect(await touchedSince(await found(), after)).toBe(true);
+    expect(await touchedSince(await found(), after)).toEqual(["rare"]);
   }));
 
 /** A gateway that imports for real; `requests` are those for imports. */
@@ -141,11 +146,19 @@ const withGateway = async (
   }
 };
 
+/** What `use` gives, and what was said on standard error meanwhile. */
+const listening = async <A>(use: () => Promise<A>): Promise<[A, unknown[]]> => {
+  const said: unknown[] = [];
+  const { error } = console;
+  console.error = (text) => said.push(text);
+  return [await use().finally(() => console.error = error), said];
+};
+
 Deno.test("a folder that has changed is not taken for what was imported: it is named, and imported anew when asked", () =>
   inFolder((folder) =>
     withGateway(async ({ target, requests }) => {
       const ensure = (again = false) =>
-        Effect.flatMap(namedDataset(folder), (named) => ensureDataset(target, named, again));
+        Effect.flatMap(namedDataset(folder), (named) => ensureDataset(target, named, { ...wanted, again }));
       const first = await Effect.runPromise(ensure());
       expect(await Effect.runPromise(ensure())).toEqual(first);
       expect(requests.length).toBe(1);
@@ -158,14 +171,12 @@ Deno.test("a folder that has changed is not taken for what was imported: it is n
       }
       // by its name, it is what was imported, wherever the user is
       const byName = { name: "plankton", folder: undefined, isPath: false };
-      expect(await Effect.runPromise(ensureDataset(target, byName, false))).toEqual(first);
+      expect(await Effect.runPromise(ensureDataset(target, byName, wanted))).toEqual(first);
 
       // by the name of a folder that is where the user is, too, but that it has changed is said
-      const said: unknown[] = [];
-      const { error: print } = console;
-      console.error = (text) => said.push(text);
-      const there = await Effect.runPromise(ensureDataset(target, { ...byName, folder }, false))
-        .finally(() => console.error = print);
+      const [there, said] = await listening(() =>
+        Effect.runPromise(ensureDataset(target, { ...byName, folder }, wanted))
+      );
       expect(there).toEqual(first);
       expect(said).toEqual([expect.stringContaining("a new class 'salp' with 5 image files")]);
 
@@ -177,7 +188,9 @@ Deno.test("a folder that has changed is not taken for what was imported: it is n
       expect(await Effect.runPromise(ensure(true))).toEqual(second);
       expect(requests.length).toBe(2);
 
-      const unnamed = await Effect.runPromise(Effect.flip(ensureDataset(target, byName, true)));
+      const unnamed = await Effect.runPromise(
+        Effect.flip(ensureDataset(target, byName, { ...wanted, again: true })),
+      );
       expect(unnamed.reason._tag).toBe("NoDataset");
     })
   ));
@@ -192,8 +205,52 @@ Deno.test("importing again keeps the settings of the first import", () =>
       });
       await drawClass(join(folder, "rare"), 5, 3);
       const named = await Effect.runPromise(namedDataset(folder));
-      await Effect.runPromise(ensureDataset(target, named, true));
+      await Effect.runPromise(ensureDataset(target, named, { ...wanted, again: true }));
       expect(requests[1]).toEqual({ ...requests[0], path: folder });
       expect(requests[1]).toMatchObject({ maxSide: 64, minClassImages: 6 });
+    })
+  ));
+
+Deno.test("an image that was written over is named, and imported when asked", () =>
+  inFolder((folder) =>
+    withGateway(async ({ target, requests }) => {
+      const ensure = (again = false) =>
+        Effect.runPromise(
+          Effect.flatMap(namedDataset(folder), (named) => ensureDataset(target, named, { ...wanted, again })),
+        );
+      const [first, before] = await listening(() => ensure());
+      await drawImage(join(folder, "rare", "1.png"));
+      const [second, said] = await listening(() => ensure());
+      expect([before, second, requests.length]).toEqual([[], first, 1]);
+      expect(said).toEqual([expect.stringMatching(/written or moved .*\(rare\/1\.png\).*--import-again/)]);
+      expect((await ensure(true)).importedAt > first.importedAt).toBe(true);
+    })
+  ));
+
+Deno.test("images are imported at no smaller side than they are trained on, and as the command line says", () =>
+  inFolder((folder) =>
+    withGateway(async ({ target, requests }) => {
+      await drawClass(join(folder, "detritus"), 1);
+      const named = await Effect.runPromise(namedDataset(folder));
+      const ensure = (more: Partial<Wanted>) => ensureDataset(target, named, { ...wanted, ...more });
+      const imports = { maxSide: undefined, minClassImages: 6 };
+      await Effect.runPromise(ensure({ imageSize: 320, imports }));
+      expect(requests[0]).toMatchObject({ maxSide: 320, minClassImages: 6 });
+
+      const error = await Effect.runPromise(
+        Effect.flip(ensure({ imports: { ...imports, minClassImages: 5 } })),
+      );
+      expect(error.reason).toEqual({ _tag: "OtherImport", dataset: "plankton" });
+      expect(error.message).toContain("--max-side 320 --min-class-images 6");
+      await Effect.runPromise(ensure({ imports: { maxSide: 320, minClassImages: undefined } }));
+      expect(requests.length).toBe(1);
+
+      const other = { again: true, imports: { maxSide: 64, minClassImages: 5 } };
+      const second = await Effect.runPromise(ensure(other));
+      expect(requests[1]).toMatchObject({ maxSide: 64, minClassImages: 5 });
+      expect(await Effect.runPromise(ensure(other))).toEqual(second); // once more, after a kill
+      expect(requests.length).toBe(2);
+      await Effect.runPromise(ensure({ again: true, imageSize: 96 }));
+      expect(requests[2]).toMatchObject({ maxSide: 96, minClassImages: 5 });
     })
   ));

@@ -1,8 +1,7 @@
-import type { DatasetView } from "@subtaxa/contracts";
+import { DatasetRequest, type DatasetView } from "@subtaxa/contracts";
 import { findImages, type Found } from "@subtaxa/dataset";
 import { Effect, Schedule, Stream } from "effect";
 import { realpath, stat } from "node:fs/promises";
-import { resolve } from "node:path";
 import { z } from "zod";
 import {
   type CliError,
@@ -15,13 +14,12 @@ import {
   nameFrom,
   serverEvents,
   type Target,
+  userPath,
 } from "../cli/mod.ts";
+import { groupBefore } from "../splits/mod.ts";
 import { changesOf, touchedSince } from "./changes.ts";
 import { ReproduceError } from "./error.ts";
-import { groupBefore } from "./labels.ts";
-
-/** Paths are meant from where the user is; `deno task` starts in the project's folder and tells where that was. */
-export const userPath = (path: string): string => resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+import type { ImportSettings } from "./plan.ts";
 
 /** What `--dataset` names. */
 export interface Named {
@@ -135,24 +133,65 @@ const importNow = (
   target: Target,
   folder: string,
   name: string,
-  fields: Readonly<Record<string, unknown>>,
+  settings: ImportSettings,
 ): Effect.Effect<Imported, CliError | ReproduceError> =>
   Effect.gen(function* () {
-    const dataset = yield* importFolder(target, { folder, name, fields, json: false });
+    const dataset = yield* importFolder(target, { folder, name, fields: { ...settings }, json: false });
     if (dataset.state !== "ready") return yield* failedImport(dataset);
     return { dataset, importedAt: (yield* latestImport(target, name)).importedAt };
   });
 
+/** What is asked of the images. */
+export interface Wanted {
+  /** Import the folder anew if it, or how it is to be imported, has changed. */
+  readonly again: boolean;
+  readonly imports: ImportSettings;
+  /** Side at which the images are trained on, when it is given. */
+  readonly imageSize: number | undefined;
+}
+
+/** How to import: as said, else as before, but at no smaller side than the images are trained on. */
+const importSettings = (
+  { imports, imageSize = 0 }: Wanted,
+  former: ImportSettings = { maxSide: undefined, minClassImages: undefined },
+): ImportSettings => ({
+  maxSide: imports.maxSide ??
+    Math.max(former.maxSide ?? DatasetRequest.shape.maxSide.parse(undefined), imageSize),
+  minClassImages: imports.minClassImages ?? former.minClassImages,
+});
+
+const flags = ({ maxSide, minClassImages }: ImportSettings): string =>
+  `--max-side ${maxSide} --min-class-images ${minClassImages}`;
+
+const otherImport = (name: string, requested: ImportSettings, imports: ImportSettings) =>
+  Object.entries(imports).some(([field, value]) =>
+      value !== undefined && value !== requested[field as keyof ImportSettings]
+    )
+    ? new ReproduceError({
+      reason: { _tag: "OtherImport", dataset: name },
+      message:
+        `the dataset '${name}' was imported with ${
+          flags(requested)
+        }: leave these out to use it, or have the folder ` +
+        "imported anew by --import-again (with another --out, results so far are kept)",
+    })
+    : undefined;
+
+const shownPaths = (paths: readonly string[]): string =>
+  [...paths.slice(0, 5), ...paths.length > 5 ? [`${paths.length - 5} more`] : []].join(", ");
+
 /**
  * The dataset, imported if there is none of its name, or if `again` and its folder has changed since. An import that is
- * under way is waited for, one that has failed is repeated. Fails when a folder was named that has changed, unless `again`.
+ * under way is waited for, one that has failed is repeated. Unless `again`, fails when a folder was named that has more or
+ * fewer images now, or when the dataset was imported otherwise than wanted; files that were only touched are named.
  */
 export const ensureDataset = (
   target: Target,
   { name, folder, isPath }: Named,
-  again: boolean,
+  wanted: Wanted,
 ): Effect.Effect<Imported, CliError | ReproduceError> =>
   Effect.gen(function* () {
+    const { again, imports } = wanted;
     const known = yield* knownDataset(target, name);
     const dataset = known && (yield* settled(target, name));
     if (again && folder === undefined) {
@@ -160,7 +199,7 @@ export const ensureDataset = (
     }
     if (dataset?.state !== "ready") {
       if (folder !== undefined && known?.state !== "importing") {
-        return yield* importNow(target, folder, name, {});
+        return yield* importNow(target, folder, name, importSettings(wanted));
       }
       if (dataset) return yield* failedImport(dataset);
       const names = (yield* listDatasets(target)).map((one) => one.name).join(", ");
@@ -171,10 +210,14 @@ export const ensureDataset = (
       );
     }
     const { requested, importedAt } = yield* latestImport(target, name);
-    if (folder === undefined || requested === undefined) return { dataset, importedAt };
+    const asItIs = { dataset, importedAt };
+    if (requested === undefined) return asItIs;
+    const other = again ? undefined : otherImport(name, requested, imports);
+    if (other) return yield* other;
+    if (folder === undefined) return asItIs;
     const here = yield* Effect.promise(() => realpath(folder));
     if (requested.path !== here) {
-      if (!isPath && !again) return { dataset, importedAt };
+      if (!isPath && !again) return asItIs;
       return yield* new ReproduceError({
         reason: { _tag: "OtherFolder", dataset: name },
         message: `the dataset '${name}' was imported from ${requested.path}, not from ${here}: ` +
@@ -183,16 +226,28 @@ export const ensureDataset = (
     }
     const found = yield* imagesIn(here);
     const changes = changesOf(found, dataset);
+    const touched = changes.length > 0
+      ? []
+      : yield* Effect.promise(() => touchedSince(found, Date.parse(requested.at)));
     if (again) {
-      const since = Date.parse(requested.at);
-      if (changes.length === 0 && !(yield* Effect.promise(() => touchedSince(found, since)))) {
-        console.log(`nothing has changed in ${here} since it was imported at ${importedAt}`);
-        return { dataset, importedAt };
+      const settings = importSettings(wanted, requested);
+      const same = flags(settings) === flags(requested);
+      if (!same || changes.length > 0 || touched.length > 0) {
+        return yield* importNow(target, here, name, settings);
       }
-      const { maxSide, minClassImages } = requested;
-      return yield* importNow(target, here, name, { maxSide, minClassImages });
+      console.log(`nothing has changed in ${here} since it was imported at ${importedAt}`);
+      return asItIs;
     }
-    if (changes.length === 0) return { dataset, importedAt };
+    if (changes.length === 0) {
+      if (touched.length > 0) {
+        console.error(
+          `${here} has files that were written or moved since it was imported at ${importedAt} (${
+            shownPaths(touched)
+          }): this goes on with the images as they were, --import-again imports them anew`,
+        );
+      }
+      return asItIs;
+    }
     const message = `${here} has changed since it was imported at ${importedAt}:\n` +
       `${changes.map((change) => `  ${change}\n`).join("")}` +
       `--import-again imports it anew, for results of all methods with the images as they are now`;
@@ -204,5 +259,5 @@ export const ensureDataset = (
       });
     }
     console.error(`${message}; this goes on with the images as they were`);
-    return { dataset, importedAt };
+    return asItIs;
   });

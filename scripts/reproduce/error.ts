@@ -8,6 +8,8 @@ export type ReproduceReason =
   | { readonly _tag: "ImportFailed"; readonly dataset: string }
   /** The dataset of that name came from another folder. */
   | { readonly _tag: "OtherFolder"; readonly dataset: string }
+  /** The dataset was imported with other settings. */
+  | { readonly _tag: "OtherImport"; readonly dataset: string }
   /** The folder has changed since it was imported, or the dataset was imported anew since the results were begun. */
   | { readonly _tag: "OtherImages"; readonly dataset: string }
   | { readonly _tag: "FolderUnreadable"; readonly folder: string }

@@ -21,6 +21,7 @@ Deno.test("shown are the classes that agree best with known groups, then those s
     subclasses: 2,
     groups,
     images: 20,
+    ungrouped: 0,
     adjustedRandIndex,
     normalisedMutualInformation: 0,
     purity: 1,

@@ -1,6 +1,6 @@
 import type { Method } from "@subtaxa/contracts";
+import { meanAgreement } from "../splits/mod.ts";
 import type { Results } from "./results.ts";
-import { spreadOf } from "./statistics.ts";
 
 /** A class as one run divided it: the table of thumbnails from that run's own report, HTML. */
 export interface ClassGallery {
@@ -26,8 +26,6 @@ export const galleriesIn = (report: string): ClassGallery[] =>
     html,
   }));
 
-const meanOf = (values: readonly number[]): number => values.length === 0 ? -Infinity : spreadOf(values).mean;
-
 /**
  * The classes whose division is most worth a look: the `number` that agree best with the known groups, where those are
  * known, and the `number` divided into the most sub-classes, on the mean of the folds.
@@ -40,9 +38,7 @@ export const classesToShow = (
 ): string[] => {
   const agreement = methods.find((one) => one.method === method)?.agreement ?? [];
   const cleanness = (name: string) =>
-    meanOf(
-      agreement.filter((one) => one.class === name && one.groups > 1).map((one) => one.adjustedRandIndex),
-    );
+    meanAgreement(agreement.filter((one) => one.class === name))?.adjustedRandIndex ?? -Infinity;
   const clusters = (name: string) =>
     classes.find((one) => one.name === name)?.methods.find((one) => one.method === method)?.clusters ?? 1;
   const best = (measure: (name: string) => number) =>

@@ -7,6 +7,12 @@ import type { Target } from "../cli/mod.ts";
 export const Settings = RunRequest.omit({ method: true });
 export type Settings = z.infer<typeof Settings>;
 
+/** How images are imported; what is undefined is left to what suits the runs. */
+export interface ImportSettings {
+  readonly maxSide: number | undefined;
+  readonly minClassImages: number | undefined;
+}
+
 /** What the command line asks for. */
 export interface Plan {
   /** Name of a dataset, or a folder of class folders. */
@@ -14,6 +20,8 @@ export interface Plan {
   readonly methods: readonly Method[];
   /** Fields of every run's request, without dataset and method. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** How the images are to be imported, as far as it is said. */
+  readonly imports: ImportSettings;
   /** How many trainers there are, or shall be started. */
   readonly trainers: number;
   /** A gateway that runs already; else an own one is started. */
@@ -27,6 +35,16 @@ export interface Plan {
   /** Import the folder anew if it has changed, for new results. */
   readonly importAgain: boolean;
 }
+
+/**
+ * A request's fields, with what the paper's networks start from and see (sections 3.3 and 4.1) where they don't say it. A
+ * frozen backbone sees images of the side that its weights were made with.
+ */
+export const withPaperDefaults = (fields: Plan["fields"]): Plan["fields"] => {
+  const { backbone, freeze } = fields;
+  if (backbone !== "resnet50" && backbone !== "efficientnet-b0") return fields;
+  return { weights: "imagenet", ...(freeze === "backbone" ? {} : { imageSize: 256 }), ...fields };
+};
 
 /** The paper's order (section 4.2). */
 export const allMethods: readonly Method[] = Method.options;

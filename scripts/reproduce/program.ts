@@ -1,8 +1,8 @@
-import { Method, RunRequest } from "@subtaxa/contracts";
+import { DatasetRequest, Method, RunRequest } from "@subtaxa/contracts";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
-import { flagsOf } from "../cli/mod.ts";
-import { allMethods, type Plan } from "./plan.ts";
+import { address, flagsOf, wholeNumber } from "../cli/mod.ts";
+import { allMethods, type Plan, withPaperDefaults } from "./plan.ts";
 
 /** The paper's (section 4.1). */
 const paperFolds = 5;
@@ -12,21 +12,6 @@ const methodList = (text: string): Method[] => {
   const parsed = z.array(Method).min(1).safeParse(names);
   if (!parsed.success) throw new InvalidArgumentError(`Allowed are ${allMethods.join(", ")}.`);
   return parsed.data;
-};
-
-const wholeNumber = (least: number, most: number) => (text: string): number => {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new InvalidArgumentError(`It is no whole number from ${least} to ${most}.`);
-  }
-  return value;
-};
-
-const address = (text: string): string => {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new InvalidArgumentError("It is no address such as http://127.0.0.1:8080.");
-  }
-  return text.replace(/\/+$/, "");
 };
 
 const notEmpty = (text: string): string => {
@@ -45,6 +30,8 @@ const Own = z.looseObject({
   token: z.string().optional(),
   out: z.string().optional(),
   groups: z.string().optional(),
+  maxSide: z.number().optional(),
+  minClassImages: z.number().optional(),
 });
 
 /** The command line's grammar; parsing calls `choose`. */
@@ -74,17 +61,25 @@ export const makeProgram = (choose: (plan: Plan) => void): Command => {
     )
     .option("--out <folder>", "where the results go (default: below SUBTAXA_DATA, by the settings)", notEmpty)
     .showHelpAfterError("(--help shows what it takes)")
+    .addHelpText(
+      "after",
+      "\nThe paper's networks start from --weights imagenet and see --image-size 256 (with --freeze backbone: 224) unless " +
+        "told otherwise; images are imported at no smaller side.",
+    )
     .addHelpText("after", "\nExit codes: 0 done, 1 a method has no result, 2 wrong usage, 130 interrupted.")
     .exitOverride();
+  for (const flag of flagsOf(DatasetRequest, ["name", "path"])) program.addOption(flag);
   for (const flag of flagsOf(RunRequest, ["dataset", "method", "folds"])) program.addOption(flag);
   return program.allowExcessArguments(false).action((_options, command: Command) => {
-    const { dataset, methods, trainers, retry, importAgain, url, token, out, groups, ...fields } = Own.parse(
+    const { dataset, methods, trainers, retry, importAgain, url, token, out, groups, ...rest } = Own.parse(
       command.opts(),
     );
+    const { maxSide, minClassImages, ...fields } = rest;
     choose({
       dataset,
       methods: allMethods.filter((method) => methods.includes(method)),
-      fields,
+      fields: withPaperDefaults(fields),
+      imports: { maxSide, minClassImages },
       trainers,
       retry,
       importAgain,

@@ -3,7 +3,7 @@ import { expect } from "expect";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { drawDataset } from "../demo/images.ts";
-import { readPidFile, startStack } from "../stack/mod.ts";
+import { readPidFile, startOwnStack } from "../stack/mod.ts";
 
 const entry = resolve(import.meta.dirname!, "..", "reproduce.ts");
 
@@ -85,7 +85,7 @@ Deno.test("killed in the midst of a run, it goes on with that run, and nothing i
 
     // what the killed process had started ends with it; a new stack takes up its runs
     await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
-      const stack = yield* startStack({ dataFolder: stackFolder, port: 0, env });
+      const stack = yield* startOwnStack({ dataFolder: stackFolder, env });
       yield* stack.ready;
       const again = async () => {
         const { code, stdout, stderr } = await finished(spawn([...args, "--url", stack.url]));
@@ -120,6 +120,14 @@ Deno.test("killed in the midst of a run, it goes on with that run, and nothing i
       expect((yield* Effect.promise(ledger)).runs).toEqual(runs);
       const { verdict } = yield* Effect.promise(() => readJson(Results, join(out, "results.json")));
       expect(verdict).toEqual(results.verdict);
+
+      // a call for fewer methods keeps what the others have completed
+      const fewer = yield* Effect.promise(() =>
+        finished(spawn([...args, "--url", stack.url, "--methods", "standard"]))
+      );
+      expect(fewer.code).toBe(0);
+      const kept = yield* Effect.promise(() => readJson(Results, join(out, "results.json")));
+      expect(kept.methods.map(({ id }) => id)).toEqual(ids);
 
       // with more images, results are not those of the old ones; and made anew when asked
       yield* Effect.promise(async () => {

@@ -1,23 +1,16 @@
 import { Effect, type Scope } from "effect";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { RunRequest } from "@subtaxa/contracts";
-import { type CliError, dataFolder, exitCode, requestOf, table, type Target } from "../cli/mod.ts";
-import { servicesOf, type StackError, startStack } from "../stack/mod.ts";
+import { DatasetRequest, RunRequest } from "@subtaxa/contracts";
+import { type CliError, dataFolder, exitCode, requestOf, table, type Target, userPath } from "../cli/mod.ts";
+import { servicesOf, type StackError, startOwnStack } from "../stack/mod.ts";
 import { collect } from "./collect.ts";
-import {
-  ensureDataset,
-  type Imported,
-  type Named,
-  namedDataset,
-  requireGroups,
-  userPath,
-} from "./dataset.ts";
+import { ensureDataset, type Imported, type Named, namedDataset, requireGroups } from "./dataset.ts";
 import { ReproduceError } from "./error.ts";
 import { openLedger } from "./ledger.ts";
-import { folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";
+import { allMethods, folderNameOf, type Plan, runsAtOnce, Settings } from "./plan.ts";
 import { resultsOf } from "./results.ts";
-import { describeOutcome, type Outcome, runMethods } from "./runs.ts";
+import { completedBefore, describeOutcome, type Outcome, runMethods } from "./runs.ts";
 import { ownTable } from "./tables.ts";
 import { verdictOf } from "./verdict.ts";
 import { writeResults } from "./write.ts";
@@ -55,13 +48,10 @@ const installationOf = (
 ): Effect.Effect<Installation, StackError, Scope.Scope> =>
   Effect.gen(function* () {
     if (target) return { target, failed: Effect.never };
-    const stack = yield* startStack({
+    const stack = yield* startOwnStack({
       dataFolder: resolve(dataFolder(), "reproduce"),
-      port: 0,
       services: servicesOf({ trainer: trainers }),
       env: {
-        SUBTAXA_TOKEN: "",
-        SUBTAXA_HOST: "127.0.0.1",
         SUBTAXA_DATA_ROOTS: [Deno.env.get("SUBTAXA_DATA_ROOTS") || ".:../shared", ...roots].join(":"),
       },
       log: console.log,
@@ -73,13 +63,15 @@ const installationOf = (
 
 /** The settings of all runs, checked before anything is started. */
 const settingsOf = (
-  { fields }: Plan,
-  { name }: Named,
+  { fields, imports }: Plan,
+  { name, folder }: Named,
   weights: string | undefined,
-): Effect.Effect<Settings, CliError> => {
-  const given = { ...fields, dataset: name, ...(weights === undefined ? {} : { weights }) };
-  return Effect.map(requestOf(RunRequest, given), (request) => Settings.parse(request));
-};
+): Effect.Effect<Settings, CliError> =>
+  Effect.gen(function* () {
+    yield* requestOf(DatasetRequest, { ...imports, name, path: folder ?? name });
+    const given = { ...fields, dataset: name, ...(weights === undefined ? {} : { weights }) };
+    return Settings.parse(yield* requestOf(RunRequest, given));
+  });
 
 const nothingCompleted = (outcomes: readonly Outcome[]) =>
   new ReproduceError({
@@ -132,10 +124,14 @@ export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackErr
     const roots = [...named.folder === undefined ? [] : [named.folder], ...weights ? [dirname(weights)] : []];
     const { target, failed } = yield* installationOf(plan, roots);
     const work = Effect.gen(function* () {
-      const imported = yield* ensureDataset(target, named, plan.importAgain);
+      const imported = yield* ensureDataset(target, named, {
+        again: plan.importAgain,
+        imports: plan.imports,
+        imageSize: settings.imageSize,
+      });
       yield* ledger.tie(imported.importedAt, plan.importAgain);
       console.log(`results: ${out}\n`);
-      const outcomes = yield* runMethods(plan.methods, {
+      const asked = yield* runMethods(plan.methods, {
         target,
         settings,
         importedAt: imported.importedAt,
@@ -143,6 +139,9 @@ export const reproduce = (plan: Plan): Effect.Effect<number, CliError | StackErr
         retry: plan.retry,
         atOnce: runsAtOnce(plan.trainers, settings.folds),
       });
+      const others = allMethods.filter((method) => !plan.methods.includes(method));
+      const outcomes = [...asked, ...yield* completedBefore(others, { target, ledger })]
+        .toSorted((a, b) => allMethods.indexOf(a.method) - allMethods.indexOf(b.method));
       return yield* conclude(plan, outcomes, { target, settings, imported, out });
     });
     return yield* Effect.raceFirst(work, failed);

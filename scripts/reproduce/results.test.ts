@@ -43,21 +43,45 @@ Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
     ]));
   const [inShort, helps, inClasses] = says(fewer, standard);
   expect(inShort).toBe(
-    "Splitting classes helps here: accuracy changes by +10.00 ± 0.00 points without triplets.",
+    "Splitting classes helps here, by 2 of 2 tests: accuracy without triplets (+10.00 points, 97.5 % interval +10.00 to " +
+      "+10.00) and macro F without triplets (+10.67 points, 97.5 % interval +9.98 to +11.36). Accuracy changes by +10.00 " +
+      "± 0.00 points without triplets (97.5 % intervals: 95 % for the 2 tests together).",
   );
   expect(helps).toMatch(
     /^Splitting without triplets .* helps \(accuracy and macro F\): accuracy \+10\.00 ± 0\.00/,
   );
   expect(helps).toContain("better in 5 of 5 folds");
   expect(inClasses).toContain("lower in copepod (−30.0 points, split), in no class higher");
+  // only copepod differs, and by 4 or 5 of 5 tosses of a coin in 6 of 32 cases
+  expect(inClasses).toContain(
+    "(in at least 4 of 5 folds; chance alone, in independent folds, would name some 0.2 of the 3 classes on either side)",
+  );
   expect(inClasses).toContain("−30.0 points on the mean of the 1 class that was split");
 
-  expect(says(standard, fewer)[0]).toMatch(/^Splitting classes hurts here: accuracy changes by −10/);
+  expect(says(standard, fewer)[0]).toMatch(
+    /^Splitting classes hurts here, by 2 of 2 tests: accuracy .* Accuracy changes by −10/,
+  );
   expect(says(standard, fewer)[1]).toContain("hurts (accuracy and macro F)");
   const [nothing, unclear, nowhere] = says(mixed, standard);
   expect(nothing).toContain("makes no difference that stands out from the spread over the folds here");
   expect(unclear).toContain("makes no difference that stands out from the spread over the folds");
-  expect(nowhere).toContain("in no class lower, in no class higher (in at least 4 of 5 folds)");
+  expect(nowhere).toContain("in no class lower, in no class higher (in at least 4 of 5 folds; ");
+});
+
+Deno.test("what one test alone would call a difference is none among several", () => {
+  // 2, 1, 3, 2 and 1 images of 30 fewer are missed
+  const ours = [[2, 1, 0], [4, 1, 0], [1, 2, 0], [3, 1, 0], [3, 1, 0]];
+  const results = plantedResults(classes, [
+    { method: "standard", missed: standard },
+    { method: "clustering", missed: ours, clusters: [3, 1, 1] },
+  ]);
+  const { accuracy, fScore } = results.comparisons[0]!.measures;
+  expect([accuracy!.interval![0] > 0, fScore!.interval![0] > 0]).toEqual([true, true]);
+  const [inShort, without] = verdictOf(results);
+  expect(inShort).toMatch(
+    /^Splitting classes makes no difference that stands out .*97\.5 % intervals: 95 % for the 2/,
+  );
+  expect(without).toContain("makes no difference that stands out");
 });
 
 Deno.test("the verdict where no class was split says so, and what allows more splits", () => {
@@ -93,7 +117,9 @@ Deno.test("the verdict where no class was split says so, and what allows more sp
     { method: "clustering+triplet", missed: fewer, clusters: [3, 1, 1] },
   ]));
   expect(inShort).toBe(
-    "Splitting classes helps here: accuracy changes by +10.00 ± 0.00 points with triplets.",
+    "Splitting classes helps here, by 2 of 4 tests: accuracy with triplets (+10.00 points, 98.75 % interval +10.00 to " +
+      "+10.00) and macro F with triplets (+10.67 points, 98.75 % interval +9.81 to +11.52). Accuracy changes by +10.00 ± " +
+      "0.00 points with triplets (98.75 % intervals: 95 % for the 4 tests together).",
   );
   expect(nothing).toMatch(
     /^No class was split in any fold by clustering, .* says nothing about splitting by it\. What/,
@@ -120,6 +146,7 @@ Deno.test("the verdict of one fold, of methods that don't split, and of known gr
     subclasses: 3,
     groups: 3,
     images: 30,
+    ungrouped: 1,
     adjustedRandIndex,
     normalisedMutualInformation: 0.5,
     purity: 0.8,
@@ -133,7 +160,7 @@ Deno.test("the verdict of one fold, of methods that don't split, and of known gr
     "adjusted Rand index of 0.300 ± 0.141 over the folds (0 is chance, 1 is equal), purity 0.800 against 0.400",
   );
   expect(markdownOf(grouped)).toContain(
-    "| clustering | 1 | copepod | 30 | 3 | 3 | 0.400 | 0.500 | 0.800 | 0.400 |",
+    "| clustering | 1 | copepod | 30 | 1 | 3 | 3 | 0.400 | 0.500 | 0.800 | 0.400 |",
   );
 });
 

@@ -13,7 +13,7 @@ import { comparable, type Measure, measures } from "./measures.ts";
 import type { Imported } from "./dataset.ts";
 import { Settings } from "./plan.ts";
 import type { Outcome } from "./runs.ts";
-import { type PairedDifference, pairedDifference, type Spread, spreadOf } from "./statistics.ts";
+import { meanOf, type PairedDifference, pairedDifference, type Spread, spreadOf } from "./statistics.ts";
 
 /** What the API tells of one completed run. */
 export interface Collected {
@@ -102,9 +102,6 @@ export interface Results {
   /** Methods without a result. */
   readonly missing: readonly Outcome[];
 }
-
-const meanOf = (values: readonly number[]): number =>
-  values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const foldResult = (
   { fold, bestEpoch, metrics, confusion }: RunMetricsView["folds"][number],

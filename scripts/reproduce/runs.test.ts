@@ -3,7 +3,7 @@ import { Effect } from "effect";
 import { expect } from "expect";
 import { openLedger } from "./ledger.ts";
 import { keyOf, runsAtOnce, Settings } from "./plan.ts";
-import { describeOutcome, gaugeOf, type Outcome, runMethods } from "./runs.ts";
+import { completedBefore, describeOutcome, gaugeOf, type Outcome, runMethods } from "./runs.ts";
 import { plantedRun } from "./testing.ts";
 
 const settings = Settings.parse({ dataset: "plankton", folds: 2, clusterer: "xmeans" });
@@ -35,7 +35,13 @@ const withGateway = async (
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
     async (request) => {
-      if (request.method === "GET") return Response.json([...runs.values()]);
+      if (request.method === "GET") {
+        const { pathname, search } = new URL(request.url);
+        expect(search).toBe("?history=false"); // asked every second: without the epochs
+        const run = runs.get(pathname.replace("/v1/runs/", ""));
+        const none = { type: "urn:x", title: "None", status: 404, detail: "there is none" };
+        return run ? Response.json(run) : Response.json(none, { status: 404 });
+      }
       const body = await request.json() as Asked["body"];
       const key = request.headers.get("idempotency-key");
       asked.push({ key, body });
@@ -67,6 +73,11 @@ const withGateway = async (
   }
 };
 
+const failure = {
+  state: "failed",
+  error: { tag: "TrainerError/NoMemory", message: "out of memory" },
+} as const;
+
 const runAll = (
   { target }: Gateway,
   folder: string,
@@ -77,11 +88,6 @@ const runAll = (
     const ledger = yield* openLedger(folder, settings);
     return yield* runMethods(methods, { target, settings, importedAt, ledger, retry, atOnce: 1 });
   }));
-
-const failure = {
-  state: "failed",
-  error: { tag: "TrainerError/NoMemory", message: "out of memory" },
-} as const;
 
 Deno.test("each method is asked for once, by its key, and completed ones are not repeated", () =>
   withGateway(() => ({ state: "completed" }), async (gateway, folder) => {
@@ -101,6 +107,23 @@ Deno.test("each method is asked for once, by its key, and completed ones are not
     expect(await runAll(gateway, folder, ["standard", "clustering", "gs-trs"], true)).toEqual(first);
     expect(gateway.asked.length).toBe(3);
   }));
+
+Deno.test("what an earlier call completed is known to one for fewer methods, and nothing else", () =>
+  withGateway(
+    (method) => method === "triplet" ? failure : { state: "completed" },
+    async (gateway, folder) => {
+      await runAll(gateway, folder, ["standard", "triplet", "clustering"]);
+      const before = await Effect.runPromise(
+        Effect.flatMap(
+          openLedger(folder, settings),
+          (ledger) =>
+            completedBefore(["triplet", "clustering", "gs-trs"], { target: gateway.target, ledger }),
+        ),
+      );
+      expect(before).toEqual([{ method: "clustering", state: "completed", id: "clustering-2" }]);
+      expect(gateway.asked.length).toBe(3);
+    },
+  ));
 
 Deno.test("killed between asking and writing the answer down, it asks for the same run", () =>
   withGateway(() => ({ state: "completed" }), async (gateway, folder) => {

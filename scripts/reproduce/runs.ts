@@ -31,11 +31,13 @@ export type Outcome =
 /** How a run stands, without its epochs: asked for often, so it has to be small; undefined when there is no such run. */
 const standing = (
   target: Target,
-  dataset: string,
   id: string,
 ): Effect.Effect<RunView | undefined, CliError> =>
-  ask(target, `/v1/runs?history=false&limit=1000&dataset=${dataset}`, z.array(RunView)).pipe(
-    Effect.map((runs) => runs.find((run) => run.id === id)),
+  ask(target, `/v1/runs/${encodeURIComponent(id)}?history=false`, RunView).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "Refused" && reason.status === 404,
+      () => Effect.succeed(undefined),
+    ),
   );
 
 /** Asks for the run; the key makes it the same one, however often that is done. */
@@ -75,7 +77,7 @@ interface Context {
 const ensureRun = ({ target, settings, importedAt, ledger, retry }: Context, method: Method) =>
   Effect.gen(function* () {
     const entry = ledger.of(method);
-    const known = entry?.id === undefined ? undefined : yield* standing(target, settings.dataset, entry.id);
+    const known = entry?.id === undefined ? undefined : yield* standing(target, entry.id);
     const over = known ? known.state === "failed" || known.state === "cancelled" : entry?.id !== undefined;
     if (entry?.id !== undefined && !(over && retry)) return entry.id;
     const attempt = (entry?.attempt ?? 0) + (over ? 1 : 0);
@@ -120,10 +122,10 @@ export const describeOutcome = (outcome: Outcome): string =>
 
 const follow = (context: Context, method: Method) =>
   Effect.gen(function* () {
-    const { target, settings, screen } = context;
+    const { target, screen } = context;
     const id = yield* ensureRun(context, method);
     const once = Effect.tap(
-      standing(target, settings.dataset, id),
+      standing(target, id),
       (view) => Effect.sync(() => view && !hasEnded(view) && screen.gauge(method, gaugeOf(view))),
     );
     const view = yield* untilOver(once, isOver);
@@ -164,3 +166,19 @@ export const runMethods = (
       concurrency: atOnce,
     });
   }));
+
+/** Of these methods, those whose runs were completed by an earlier call: a call for fewer methods doesn't lose them. */
+export const completedBefore = (
+  methods: readonly Method[],
+  { target, ledger }: Pick<Context, "target" | "ledger">,
+): Effect.Effect<readonly Outcome[], CliError> =>
+  Effect.map(
+    Effect.forEach(methods, (method) => {
+      const id = ledger.of(method)?.id;
+      return id === undefined ? Effect.succeed([]) : Effect.map(
+        standing(target, id),
+        (view) => view?.state === "completed" ? [{ method, state: "completed" as const, id }] : [],
+      );
+    }),
+    (outcomes) => outcomes.flat(),
+  );

@@ -2,7 +2,8 @@ import { expect } from "expect";
 import fc from "fast-check";
 import type { Metrics } from "@subtaxa/contracts";
 import { summariseFolds } from "@subtaxa/metrics";
-import { pairedDifference, spreadOf, student } from "./statistics.ts";
+import fixture from "./statistics.fixture.json" with { type: "json" };
+import { headsAtLeast, intervalOf, pairedDifference, spreadOf, studentQuantile } from "./statistics.ts";
 
 const metrics = (accuracy: number): Metrics => ({
   accuracy,
@@ -29,23 +30,18 @@ Deno.test("the spread is that of the metrics of a run", () => {
   expect(spreadOf([0.5])).toEqual({ mean: 0.5, deviation: undefined });
 });
 
-/** Student's density up to a constant, integrated by Simpson's rule with x = tan θ, so that the tails are in it. */
-const below = (t: number, freedom: number): number => {
-  const weight = (angle: number) =>
-    (1 + Math.tan(angle) ** 2 / freedom) ** (-(freedom + 1) / 2) / Math.cos(angle) ** 2;
-  const integral = (from: number, to: number, steps = 20_000) => {
-    const width = (to - from) / steps;
-    let sum = weight(from) + weight(to);
-    for (let i = 1; i < steps; i++) sum += weight(from + i * width) * (i % 2 === 0 ? 2 : 4);
-    return sum * width / 3;
-  };
-  const end = Math.PI / 2 - 1e-7;
-  return integral(-end, Math.atan(t)) / integral(-end, end);
-};
-
-Deno.test("the quantiles are Student's", () => {
-  expect(student.length).toBe(19);
-  student.forEach((quantile, i) => expect(below(quantile, i + 1)).toBeCloseTo(0.975, 4));
+Deno.test("quantiles, intervals for several tests, and tails are SciPy's", () => {
+  for (const { probability, freedom, quantile } of fixture.quantiles) {
+    expect(studentQuantile(probability, freedom) / quantile).toBeCloseTo(1, 9);
+  }
+  for (const { ours, theirs, tests, interval } of fixture.intervals) {
+    const found = intervalOf(pairedDifference(ours, theirs, { higherIsBetter: true }), tests)!;
+    expect(found[0]).toBeCloseTo(interval[0]!, 9);
+    expect(found[1]).toBeCloseTo(interval[1]!, 9);
+  }
+  for (const { heads, tosses, probability } of fixture.tails) {
+    expect(headsAtLeast(heads, tosses)).toBeCloseTo(probability, 12);
+  }
 });
 
 Deno.test("a paired difference: mean, deviation, folds, corrected interval", () => {
@@ -56,7 +52,7 @@ Deno.test("a paired difference: mean, deviation, folds, corrected interval", () 
   expect(difference.mean).toBeCloseTo(0.012, 12);
   expect(difference.deviation).toBeCloseTo(Math.sqrt(0.00037), 12);
   expect([difference.better, difference.worse, difference.folds]).toEqual([3, 1, 5]);
-  const half = 2.776 * Math.sqrt(0.00037 * (1 / 5 + (1 / 5) / (4 / 5 * 7 / 8)));
+  const half = 2.7764451051977934 * Math.sqrt(0.00037 * (1 / 5 + (1 / 5) / (4 / 5 * 7 / 8)));
   expect(difference.interval![0]).toBeCloseTo(0.012 - half, 12);
   expect(difference.interval![1]).toBeCloseTo(0.012 + half, 12);
 

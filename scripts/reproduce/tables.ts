@@ -1,4 +1,5 @@
 import { stringify } from "csv-stringify/sync";
+import { type Indices, meanAgreement, telling } from "../splits/mod.ts";
 import { comparable, type Measure, measures, shownSpread, signed } from "./measures.ts";
 import { allMethods } from "./plan.ts";
 import { paperDatasets, type PaperRow, paperRowsFor, reference } from "./paper.ts";
@@ -98,18 +99,16 @@ export const classTable = ({ classes, methods }: Results): Cells => {
 
 /** Agreement of the sub-classes with the known groups, per class and fold, and the mean of each fold. */
 export const agreementTable = ({ methods }: Results): Cells => {
-  const row = (
-    names: readonly string[],
-    numbers: readonly number[],
-    { ari, nmi, purity, unsplit }: { ari: number; nmi: number; purity: number; unsplit: number },
-  ) => [...names, ...numbers.map(String), ...[ari, nmi, purity, unsplit].map((value) => value.toFixed(3))];
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const shown = ({ adjustedRandIndex, normalisedMutualInformation, purity, purityUnsplit }: Indices) =>
+    [adjustedRandIndex, normalisedMutualInformation, purity, purityUnsplit].map((value) => value.toFixed(3));
+  const total = (values: readonly number[]) => String(values.reduce((sum, value) => sum + value, 0));
   return [
     [
       "method",
       "fold",
       "class",
       "images",
+      "without a group",
       "sub-classes",
       "known groups",
       "adjusted Rand index",
@@ -118,26 +117,26 @@ export const agreementTable = ({ methods }: Results): Cells => {
       "purity unsplit",
     ],
     ...methods.flatMap(({ method, agreement }) =>
-      [...Map.groupBy(agreement, ({ fold }) => fold)].flatMap(([fold, ofFold]) => [
-        ...ofFold.map((one) =>
-          row([method, String(fold), one.class], [one.images, one.subclasses, one.groups], {
-            ari: one.adjustedRandIndex,
-            nmi: one.normalisedMutualInformation,
-            purity: one.purity,
-            unsplit: one.purityUnsplit,
-          })
-        ),
-        row([method, String(fold), "mean of the split classes"], [
-          ofFold.reduce((sum, { images }) => sum + images, 0),
-          ofFold.reduce((sum, { subclasses }) => sum + subclasses, 0),
-          ofFold.reduce((sum, { groups }) => sum + groups, 0),
-        ], {
-          ari: mean(ofFold.map(({ adjustedRandIndex }) => adjustedRandIndex)),
-          nmi: mean(ofFold.map(({ normalisedMutualInformation }) => normalisedMutualInformation)),
-          purity: mean(ofFold.map(({ purity }) => purity)),
-          unsplit: mean(ofFold.map(({ purityUnsplit }) => purityUnsplit)),
-        }),
-      ])
+      [...Map.groupBy(agreement, ({ fold }) => fold)].flatMap(([fold, ofFold]) => {
+        const [averaged, mean] = [telling(ofFold), meanAgreement(ofFold)];
+        return [
+          ...ofFold.map((one) => [
+            ...[method, String(fold), one.class],
+            ...[one.images, one.ungrouped, one.subclasses, one.groups].map(String),
+            ...shown(one),
+          ]),
+          ...mean
+            ? [[
+              ...[method, String(fold), `mean of the ${averaged.length} with several known groups`],
+              total(averaged.map(({ images }) => images)),
+              total(averaged.map(({ ungrouped }) => ungrouped)),
+              total(averaged.map(({ subclasses }) => subclasses)),
+              total(averaged.map(({ groups }) => groups)),
+              ...shown(mean),
+            ]]
+            : [],
+        ];
+      })
     ),
   ];
 };

@@ -1,7 +1,16 @@
 import type { Method } from "@subtaxa/contracts";
+import { count } from "../cli/mod.ts";
 import { comparable, type Measure, signed } from "./measures.ts";
 import type { Comparison, FoldResult, MethodResult, Results } from "./results.ts";
-import { type PairedDifference, spreadOf } from "./statistics.ts";
+import { meanAgreement } from "../splits/mod.ts";
+import {
+  confidenceOf,
+  headsAtLeast,
+  intervalOf,
+  meanOf,
+  type PairedDifference,
+  spreadOf,
+} from "./statistics.ts";
 
 const points = (measure: Measure, value: number): string =>
   signed(comparable.find((meaning) => meaning.measure === measure)!, value);
@@ -12,16 +21,30 @@ const rate = { percent: true, digits: 1 };
 const list = (names: readonly string[]): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
-/** Whether the interval leaves out zero, and to which side. */
-const direction = ({ interval, mean }: PairedDifference): "up" | "down" | "unclear" =>
-  interval === undefined || (interval[0] <= 0 && interval[1] >= 0) ? "unclear" : mean > 0 ? "up" : "down";
+/** The measures that a comparison is judged by. */
+const judged = [["accuracy", "accuracy"], ["fScore", "macro F"]] as const;
 
-const figures = (measure: Measure, difference: PairedDifference): string => {
-  const { mean, deviation, interval, better, folds } = difference;
-  if (deviation === undefined || !interval) return `${points(measure, mean)} points`;
+/** Comparisons that answer one question, each by every judged measure: so many tests. */
+const testsOf = (family: readonly Comparison[]): number => judged.length * family.length;
+
+const confidence = (tests: number): string => `${Number((100 * confidenceOf(tests)).toFixed(2))} %`;
+
+/** Whether the interval leaves out zero, and to which side. */
+const direction = (difference: PairedDifference, tests: number): "up" | "down" | "unclear" => {
+  const [low, high] = intervalOf(difference, tests) ?? [-Infinity, Infinity];
+  return low > 0 ? "up" : high < 0 ? "down" : "unclear";
+};
+
+const shownInterval = (measure: Measure, difference: PairedDifference, tests: number): string => {
+  const [low, high] = intervalOf(difference, tests) ?? [NaN, NaN];
+  return `${confidence(tests)} interval ${points(measure, low)} to ${points(measure, high)}`;
+};
+
+const figures = (measure: Measure, difference: PairedDifference, tests: number): string => {
+  const { mean, deviation, better, folds } = difference;
+  if (deviation === undefined) return `${points(measure, mean)} points`;
   return `${points(measure, mean)} ± ${points(measure, deviation).replace("+", "")} points, ` +
-    `better in ${better} of ${folds} folds, 95 % interval ` +
-    `${points(measure, interval[0])} to ${points(measure, interval[1])}`;
+    `better in ${better} of ${folds} folds, ${shownInterval(measure, difference, tests)}`;
 };
 
 const subject = ({ method, against }: Comparison): string =>
@@ -31,11 +54,13 @@ const subject = ({ method, against }: Comparison): string =>
     ? "Splitting and triplets together (clustering+triplet against standard)"
     : `Splitting ${against === "triplet" ? "with" : "without"} triplets (${method} against ${against})`;
 
-/** What one comparison says, by accuracy and macro F-score. */
-const sentence = (comparison: Comparison, divided: boolean): string | undefined => {
+/** What one comparison says, by accuracy and macro F-score; it is one of those that answer a question by so many tests. */
+const sentence = (comparison: Comparison, divided: boolean, tests: number): string | undefined => {
   const { accuracy, fScore } = comparison.measures;
   if (!accuracy || !fScore) return undefined;
-  const detail = `accuracy ${figures("accuracy", accuracy)}; macro F ${figures("fScore", fScore)}`;
+  const detail = judged.map(([measure, name]) =>
+    `${name} ${figures(measure, comparison.measures[measure]!, tests)}`
+  ).join("; ");
   if (!divided) {
     return `${subject(comparison)} says nothing about splitting, as no class was split: ${detail}.`;
   }
@@ -44,8 +69,8 @@ const sentence = (comparison: Comparison, divided: boolean): string | undefined 
   }
   const moved = (wanted: "up" | "down") =>
     list(
-      [["accuracy", accuracy] as const, ["macro F", fScore] as const].flatMap(([name, difference]) =>
-        direction(difference) === wanted ? [name] : []
+      judged.flatMap(([measure, name]) =>
+        direction(comparison.measures[measure]!, tests) === wanted ? [name] : []
       ),
     );
   const [up, down] = [moved("up"), moved("down")];
@@ -104,7 +129,14 @@ const shownChanges = (changes: readonly ClassChange[]): string => {
 /** In which classes fewer or more images are missed, in nearly all folds. */
 const classSentence = (method: Method, against: Method, changes: readonly ClassChange[]): string => {
   const folds = Math.max(0, ...changes.map((change) => change.folds));
-  const where = folds === 1 ? "in the one fold" : `in at least ${most(folds)} of ${folds} folds`;
+  const chance = changes.reduce(
+    (sum, { better, worse }) => sum + headsAtLeast(most(folds), better + worse),
+    0,
+  );
+  const where = `${folds === 1 ? "in the one fold" : `in at least ${most(folds)} of ${folds} folds`}; ` +
+    `chance alone, in independent folds, would name some ${chance.toFixed(1)} of the ${
+      count(changes.length, "class", "classes")
+    } on either side`;
   const lower = changes.filter(({ better, mean }) => better >= most(folds) && mean < 0);
   const higher = changes.filter(({ worse, mean }) => worse >= most(folds) && mean > 0);
   const mean = (split: boolean) => {
@@ -128,44 +160,56 @@ const classSentence = (method: Method, against: Method, changes: readonly ClassC
 /** Agreement with known groups, in one sentence per method; nothing where none are known. */
 const agreementSentences = ({ methods }: Results): string[] =>
   methods.flatMap(({ method, agreement }) => {
-    const several = agreement.filter(({ groups }) => groups > 1);
-    if (several.length === 0) return [];
-    const ofFolds = [...Map.groupBy(several, ({ fold }) => fold).values()].map((ofFold) => ({
-      ari: spreadOf(ofFold.map(({ adjustedRandIndex }) => adjustedRandIndex)).mean,
-      purity: spreadOf(ofFold.map(({ purity }) => purity)).mean,
-      unsplit: spreadOf(ofFold.map(({ purityUnsplit }) => purityUnsplit)).mean,
-    }));
-    const ari = spreadOf(ofFolds.map((fold) => fold.ari));
+    const ofFolds = [...Map.groupBy(agreement, ({ fold }) => fold).values()]
+      .flatMap((ofFold) => meanAgreement(ofFold) ?? []);
+    if (ofFolds.length === 0) return [];
+    const ari = spreadOf(ofFolds.map(({ adjustedRandIndex }) => adjustedRandIndex));
     const deviation = ari.deviation === undefined ? "" : ` ± ${ari.deviation.toFixed(3)} over the folds`;
     return [
       `The sub-classes of ${method} agree with the known groups by an adjusted Rand index of ` +
       `${ari.mean.toFixed(3)}${deviation} (0 is chance, 1 is equal), purity ` +
-      `${spreadOf(ofFolds.map(({ purity }) => purity)).mean.toFixed(3)} against ` +
-      `${spreadOf(ofFolds.map(({ unsplit }) => unsplit)).mean.toFixed(3)} of the same classes unsplit.`,
+      `${meanOf(ofFolds.map(({ purity }) => purity)).toFixed(3)} against ` +
+      `${meanOf(ofFolds.map(({ purityUnsplit }) => purityUnsplit)).toFixed(3)} of the same classes unsplit.`,
     ];
   });
 
-/** The answer in one sentence, from the comparisons in which splitting alone makes the difference. */
-const headline = (pure: readonly Comparison[]): string[] => {
-  const known = pure.flatMap(({ method, measures: { accuracy, fScore } }) =>
-    accuracy && fScore && accuracy.folds > 1 ? [{ method, accuracy, both: [accuracy, fScore] }] : []
-  );
+/** The answer in short, from the comparisons in which splitting alone makes the difference. */
+const headline = (pure: readonly Comparison[], tests: number): string[] => {
+  const known = pure.flatMap(({ method, measures: { accuracy, fScore } }) => {
+    const side = `${method === "clustering" ? "without" : "with"} triplets`;
+    return accuracy && fScore && accuracy.folds > 1 ? [{ side, accuracy, fScore }] : [];
+  });
   if (known.length === 0) return [];
-  const directions = new Set(known.flatMap(({ both }) => both.map(direction)));
-  const says = directions.has("up") && directions.has("down")
-    ? "helps in one respect and hurts in another"
-    : directions.has("up")
-    ? "helps"
-    : directions.has("down")
-    ? "hurts"
-    : "makes no difference that stands out from the spread over the folds";
-  const each = known.map(({ method, accuracy }) =>
-    `${points("accuracy", accuracy.mean)} ± ${
-      points("accuracy", accuracy.deviation!).replace("+", "")
-    } points ` +
-    `${method === "clustering" ? "without" : "with"} triplets`
+  const moved = known.flatMap((one) =>
+    judged.flatMap(([measure, name]) => {
+      const difference = one[measure];
+      const to = direction(difference, tests);
+      const shown = `${name} ${one.side} (${points(measure, difference.mean)} points, ${
+        shownInterval(measure, difference, tests)
+      })`;
+      return to === "unclear" ? [] : [{ to, shown }];
+    })
   );
-  return [`Splitting classes ${says} here: accuracy changes by ${list(each)}.`];
+  const [up, down] = (["up", "down"] as const).map((wanted) => moved.some(({ to }) => to === wanted));
+  const says = up && down ? "helps in one respect and hurts in another" : up ? "helps" : "hurts";
+  const each = list(
+    known.map(({ side, accuracy }) =>
+      `${points("accuracy", accuracy.mean)} ± ${
+        points("accuracy", accuracy.deviation!).replace("+", "")
+      } points ${side}`
+    ),
+  );
+  const level = `${confidence(tests)} intervals: 95 % for the ${tests} tests together`;
+  return moved.length === 0
+    ? [
+      "Splitting classes makes no difference that stands out from the spread over the folds here: " +
+      `accuracy changes by ${each} (${level}).`,
+    ]
+    : [
+      `Splitting classes ${says} here, by ${moved.length} of ${tests} tests: ${
+        list(moved.map(({ shown }) => shown))
+      }. Accuracy changes by ${each} (${level}).`,
+    ];
 };
 
 const divides = ({ folds }: MethodResult): boolean => folds.some(({ splitEpochs }) => splitEpochs > 0);
@@ -205,7 +249,8 @@ const withoutSplits = (results: Results, compared: readonly Method[]): string[] 
 
 /**
  * Does splitting help, by how much against the spread over the folds, and in which classes: computed from the results. A
- * difference counts when the corrected 95 % interval of its mean over the folds leaves out zero.
+ * difference counts when the interval of its mean over the folds leaves out zero. Two questions are asked, each by several
+ * tests, whose intervals are Bonferroni's: does splitting alone help, and how do the methods as a whole compare.
  */
 export const verdictOf = (results: Results): string[] => {
   const { methods, comparisons, classes } = results;
@@ -216,7 +261,8 @@ export const verdictOf = (results: Results): string[] => {
   /** Of equal losses. */
   const pure = wanted(["clustering", "standard"], ["clustering+triplet", "triplet"]);
   const together = wanted(["clustering+triplet", "standard"]);
-  const all = [...pure, ...together, ...wanted(["gs-trs", "standard"])];
+  const whole = [...together, ...wanted(["gs-trs", "standard"])];
+  const all = [...pure, ...whole];
   if (all.length === 0) {
     return [
       "Nothing can be said about splitting: that takes a method that splits, and one of the same losses that doesn't.",
@@ -229,9 +275,11 @@ export const verdictOf = (results: Results): string[] => {
     classSentence(method, against, changesOf(of(method), of(against), names))
   );
   return [
-    ...headline(pure.filter(divided)),
+    ...headline(pure.filter(divided), testsOf(pure)),
     ...withoutSplits(results, [...new Set(all.map(({ method }) => method))]),
-    ...all.flatMap((one) => sentence(one, divided(one)) ?? []),
+    ...[pure, whole].flatMap((family) =>
+      family.flatMap((one) => sentence(one, divided(one), testsOf(family)) ?? [])
+    ),
     ...inClasses,
     ...agreementSentences(results),
   ];

@@ -4,7 +4,15 @@ import { expect } from "expect";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { beganAt } from "./identity.ts";
-import { readPidFile, runningOn, type ServiceDefinition, type Stack, StackError, startStack } from "./mod.ts";
+import {
+  readPidFile,
+  runningOn,
+  type ServiceDefinition,
+  type Stack,
+  StackError,
+  startOwnStack,
+  startStack,
+} from "./mod.ts";
 import { writePidFile } from "./pid_file.ts";
 
 Deno.env.delete("NATS_URL"); // these tests start their own
@@ -138,6 +146,37 @@ Deno.test("a second stack on the same folder says where the first one runs; a ta
       expect(nats.message).toContain(`Port ${port} is already in use`);
       expect(nats.message).toContain("or set --nats-port to a free port");
       expect(allGone(stack.processes())).toBe(false);
+    })
+  ));
+
+Deno.test("a stack of one's own joins nothing of the user's, whatever the environment says", () =>
+  inFolder((folder) =>
+    Effect.gen(function* () {
+      const users = { NATS_URL: "nats://127.0.0.1:1", SUBTAXA_HOST: "0.0.0.0", SUBTAXA_TOKEN: "theirs" };
+      for (const [name, value] of Object.entries(users)) Deno.env.set(name, value);
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => Object.keys(users).forEach((name) => Deno.env.delete(name)))
+      );
+      const said = join(folder, "said.json");
+      const module = join(folder, "says.ts");
+      yield* Effect.promise(() =>
+        Deno.writeTextFile(
+          module,
+          `const { NATS_URL, SUBTAXA_HOST, SUBTAXA_TOKEN } = Deno.env.toObject();
+           Deno.writeTextFileSync(${
+            JSON.stringify(said)
+          }, JSON.stringify({ NATS_URL, SUBTAXA_HOST, SUBTAXA_TOKEN }));
+           await import(${JSON.stringify(fake("gateway").module)});`,
+        )
+      );
+      const services = [{ name: "gateway", module, env: { FAKE_MODE: "gateway" } }];
+      const stack = yield* startOwnStack({ dataFolder: join(folder, "data"), services });
+      yield* stack.ready;
+      expect(stack.url).toMatch(/^http:\/\/127\.0\.0\.1:/);
+      expect(stack.natsUrl).not.toBe(users.NATS_URL);
+      expect(stack.processes().map(({ service }) => service)).toEqual(["nats", "gateway"]);
+      expect(JSON.parse(Deno.readTextFileSync(said)))
+        .toEqual({ NATS_URL: stack.natsUrl, SUBTAXA_HOST: "127.0.0.1", SUBTAXA_TOKEN: "" });
     })
   ));
 

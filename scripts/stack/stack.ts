@@ -18,7 +18,7 @@ export interface StackOptions {
   readonly dataFolder: string;
   /** Port of the gateway. Default: `SUBTAXA_PORT`, else 8080; 0 takes a free one. */
   readonly port?: number;
-  /** A NATS server that runs already. Default: `NATS_URL`; else one is started. */
+  /** A NATS server that runs already; "" starts one. Default: `NATS_URL`, and where that is empty, one is started. */
   readonly natsUrl?: string;
   /** Port of the NATS server that is started. Default: a free one. */
   readonly natsPort?: number;
@@ -189,4 +189,18 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
       }),
     );
     return { url, natsUrl, processes: board.processes, ready, failed };
+  });
+
+/**
+ * A stack that has nothing to do with the user's own: on a free port of this machine, with a NATS server of its own and
+ * without a token, whatever the environment says.
+ */
+export const startOwnStack = (
+  options: Omit<StackOptions, "port" | "natsUrl" | "natsPort">,
+): Effect.Effect<Stack, StackError, Scope.Scope> =>
+  startStack({
+    ...options,
+    port: 0,
+    natsUrl: "",
+    env: { ...options.env, SUBTAXA_HOST: "127.0.0.1", SUBTAXA_TOKEN: "" },
   });

@@ -9,6 +9,8 @@ export interface DatasetLog {
   readonly name: string;
   /** Sequence of the fact that the import begins with. */
   readonly from: number;
+  /** To what larger images are reduced, pixels; absent when the request isn't in the log. */
+  readonly maxSide?: number;
   /** How it ended, and the sequence of that fact; absent while it goes on. */
   readonly end?: { readonly seq: number; readonly event: DatasetEnd };
   readonly progress?: DatasetProgress;
@@ -22,9 +24,12 @@ export const projectDataset = (
   seq: number,
   event: DatasetEvent,
 ): DatasetLog =>
-  event.type === "dataset.requested"
-    ? { name: event.dataset, from: seq }
-    : { name: event.dataset, from: previous?.from ?? seq, end: { seq, event } };
+  event.type === "dataset.requested" ? { name: event.dataset, from: seq, maxSide: event.maxSide } : {
+    name: event.dataset,
+    from: previous?.from ?? seq,
+    ...(previous?.maxSide === undefined ? {} : { maxSide: previous.maxSide }),
+    end: { seq, event },
+  };
 
 /** The log with the progress of the import; what comes late changes nothing. */
 export const withDatasetProgress = (log: DatasetLog, progress: DatasetProgress): DatasetLog =>
@@ -32,7 +37,9 @@ export const withDatasetProgress = (log: DatasetLog, progress: DatasetProgress):
 
 /** The dataset as the API shows it; `manifest` is that of the import when it succeeded. */
 export const datasetView = (log: DatasetLog, manifest: Manifest | null): DatasetView => {
-  const empty = { name: log.name, classes: [], rejected: [] };
+  const { name, maxSide } = log;
+  const about = { name, ...(maxSide === undefined ? {} : { maxSide }) };
+  const empty = { ...about, classes: [], rejected: [] };
   if (!log.end) {
     const { progress } = log;
     return {
@@ -47,7 +54,7 @@ export const datasetView = (log: DatasetLog, manifest: Manifest | null): Dataset
   const counts = new Array<number>(manifest?.classes.length ?? 0).fill(0);
   for (const image of manifest?.images ?? []) counts[image.class]! += 1;
   return {
-    name: log.name,
+    ...about,
     state: "ready",
     classes: manifest?.classes.map((name, i) => ({ name, images: counts[i]! })) ?? [],
     rejected: manifest?.rejected ?? [],

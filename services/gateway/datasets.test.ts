@@ -159,3 +159,30 @@ Deno.test(
     await problemIn(await gateway.get("/v1/datasets/nobody/events"), 404);
   }, { importer: false }),
 );
+
+Deno.test(
+  "images that the import reduced are not enlarged again: the field, and what to do; small ones may be",
+  withGateway(async (gateway) => {
+    await writeImages(join(gateway.root, "large"), { a: 8, b: 8 }, 24);
+    await writeImages(join(gateway.root, "small"), { a: 8, b: 8 }, 12);
+    expect(await gateway.import("large", { maxSide: 16 })).toMatchObject({ state: "ready", maxSide: 16 });
+    await gateway.import("small", { maxSide: 16 });
+    const request = { method: "standard", imageSize: 32 };
+    const problem = await problemIn(await gateway.post("/v1/runs", { ...request, dataset: "large" }), 422);
+    expect(problem.errors!.map(({ field }) => field)).toEqual(["imageSize"]);
+    expect(problem.detail).toContain("reduced to 16 pixels");
+    expect(problem.detail).toContain("maxSide 32");
+    for (
+      const accepted of [
+        { ...request, dataset: "small" },
+        { ...request, dataset: "large", imageSize: 16 },
+      ]
+    ) {
+      const response = await gateway.post("/v1/runs", accepted);
+      expect([response.status, await response.json()]).toEqual([202, { id: expect.any(String) }]);
+    }
+    await gateway.import("large", { maxSide: 32 });
+    const again = await gateway.post("/v1/runs", { ...request, dataset: "large" });
+    expect([again.status, await again.json()]).toEqual([202, { id: expect.any(String) }]);
+  }),
+);

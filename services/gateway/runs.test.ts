@@ -157,6 +157,7 @@ Deno.test(
     const [brief] = await gateway.json<RunView[]>("/v1/runs?history=false");
     const { settings, ...rest } = view;
     expect(brief).toEqual({ ...rest, history: [] });
+    expect(await gateway.json(`/v1/runs/${id}?history=false`)).toEqual(brief);
     const { manifest: _m, pretrained: _p, classes: _c, ...asked } = request.spec;
     expect(settings).toEqual(asked);
     const restarted = Effect.flatMap(ReadModel, (model) => model.run(id)).pipe(

@@ -1,4 +1,4 @@
-import { frozenStages, type RunRequest, stagesOf } from "@subtaxa/contracts";
+import { frozenStages, type Manifest, type RunRequest, type RunSpec, stagesOf } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { fieldProblem, type ProblemError } from "./problem.ts";
 
@@ -36,3 +36,21 @@ export const checkSettings = (request: RunRequest): Effect.Effect<void, ProblemE
   const found = contradiction(request);
   return found ? fieldProblem("invalid-request", ...found) : Effect.void;
 };
+
+/**
+ * Fails with a problem where images would be enlarged that the import has reduced to `maxSide` pixels: they have lost what
+ * the network is to see, and would be resampled twice.
+ */
+export const checkSides = (
+  { images }: Pick<Manifest, "images">,
+  maxSide: number | undefined,
+  { dataset, imageSize }: Pick<RunSpec, "dataset" | "imageSize">,
+): Effect.Effect<void, ProblemError> =>
+  maxSide === undefined || imageSize <= maxSide || images.every(({ side }) => side < maxSide)
+    ? Effect.void
+    : fieldProblem(
+      "invalid-request",
+      "imageSize",
+      `the images of '${dataset}' were reduced to ${maxSide} pixels when they were imported, and can't be seen at ` +
+        `${imageSize}: import them again with maxSide ${imageSize}, or choose an imageSize of at most ${maxSide}`,
+    );

@@ -17,7 +17,7 @@ import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
 import { checkClusterer } from "./check_clusterer.ts";
 import type { Settings } from "./settings.ts";
-import { checkSettings } from "./settings_check.ts";
+import { checkSettings, checkSides } from "./settings_check.ts";
 import { pretrainedOf } from "./weights.ts";
 import { checkSplits } from "./splits.ts";
 
@@ -76,6 +76,7 @@ const pinnedSpec = (
     yield* checkSplits(manifest, request);
     yield* checkSettings(request);
     const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
+    yield* checkSides(manifest, view.maxSide, spec);
     yield* checkClusterer(spec);
     return { ...spec, pretrained: yield* pretrainedOf(request) };
   });

@@ -32,6 +32,9 @@ export type DatasetRequest = z.infer<typeof DatasetRequest>;
 export const DatasetView = z.object({
   name: Name,
   state: z.enum(["importing", "ready", "failed"]),
+  maxSide: z.number().int().optional().describe(
+    "side to which its larger images are reduced, pixels; absent where that isn't known any more",
+  ),
   classes: z.array(z.object({ name: z.string(), images: z.number().int() })),
   rejected: z.array(Rejected),
   progress: z.object({ done: z.number().int(), total: z.number().int() }).optional(),

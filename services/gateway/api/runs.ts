@@ -26,6 +26,12 @@ const View = RunView.meta({ id: "Run" });
 const tags = ["runs"];
 export const params = z.object({ id: z.string() });
 
+const history = z.enum(["true", "false"]).describe(
+  "false: without the epochs and settings, so that it stays small",
+);
+
+const brief = ({ settings: _, ...view }: RunView): RunView => ({ ...view, history: [] });
+
 const list = createRoute({
   method: "get",
   path: "/v1/runs",
@@ -36,8 +42,7 @@ const list = createRoute({
       dataset: z.string().optional(),
       state: RunState.optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(50),
-      history: z.enum(["true", "false"]).default("true")
-        .describe("false: without the epochs, so that a list of many runs stays small"),
+      history: history.default("true"),
     }),
   },
   responses: {
@@ -85,10 +90,10 @@ const show = createRoute({
   path: "/v1/runs/{id}",
   tags,
   summary: "One run: state, epochs so far, clusters per class, time left",
-  request: { params },
+  request: { params, query: z.strictObject({ history: history.default("true") }) },
   responses: {
     200: { description: "The run", content: { "application/json": { schema: View } } },
-    ...problemResponses(...everywhere, "unknown-run"),
+    ...problemResponses(...everywhere, "invalid-request", "unknown-run"),
   },
 });
 
@@ -160,10 +165,7 @@ export const runRoutes = (run: Run) => {
     const runs = (await run(Effect.flatMap(ReadModel, (model) => model.runs)))
       .filter((view) => (!dataset || view.dataset === dataset) && (!state || view.state === state))
       .slice(0, limit);
-    return c.json(
-      history === "true" ? runs : runs.map(({ settings: _, ...view }) => ({ ...view, history: [] })),
-      200,
-    );
+    return c.json(history === "true" ? runs : runs.map(brief), 200);
   });
 
   api.openapi(create, async (c) => {
@@ -171,7 +173,10 @@ export const runRoutes = (run: Run) => {
     return c.json({ id }, 202, { Location: `/v1/runs/${id}` });
   });
 
-  api.openapi(show, async (c) => c.json((await run(knownRun(c.req.valid("param").id))).view, 200));
+  api.openapi(show, async (c) => {
+    const { view } = await run(knownRun(c.req.valid("param").id));
+    return c.json(c.req.valid("query").history === "true" ? view : brief(view), 200);
+  });
 
   api.openapi(events, async (c) => {
     const { id } = c.req.valid("param");
