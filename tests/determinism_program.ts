@@ -1,6 +1,6 @@
 // Two epochs of a small run with pseudo-labels in between, from the trainer's, extractor's and clusterer's own parts. Prints
-// the SHA-256 of what each step comes to.
-import { type ClassState, encodeLabels, RunRequest, specOf } from "@subtaxa/contracts";
+// the SHA-256 of what each step comes to; then of an epoch of what those two leave out: other losses, another network.
+import { type ClassState, encodeLabels, RunRequest, type RunSpec, specOf } from "@subtaxa/contracts";
 import { generatePseudoLabels } from "@subtaxa/clustering";
 import { batch, split } from "@subtaxa/dataset";
 import { embed, encodeCheckpoint, encodeOptimizer, firstCheckpoint } from "@subtaxa/model";
@@ -65,11 +65,26 @@ const bytesOf = (values: Uint32Array | Float32Array) =>
 const order = shuffledBatches(train.length, spec.batchSize, random(spec.seed, fold));
 const turned = batch(images, train, { augment: "flip-rotate", random: random(spec.seed, fold) });
 
+/** Weights after one epoch with other settings, on the sub-classes found above. */
+const otherwise = (settings: Partial<RunSpec>): string => {
+  const other = { ...spec, ...settings };
+  const { state } = trainEpoch(
+    { spec: other, fold, epoch: 1, data, start: firstCheckpoint(other, fold, null), labels: null },
+    quiet,
+  );
+  const { state: after } = trainEpoch({ spec: other, fold, epoch: 2, data, start: state, labels }, quiet);
+  return hashOf(encodeCheckpoint(after), encodeOptimizer(after));
+};
+
 console.log(JSON.stringify({
   splits: hashOf(...[parts.train, parts.validation, parts.test].map(bytesOf)),
   batches: hashOf(...order.map(bytesOf), bytesOf(turned)),
   embeddings: hashOf(bytesOf(features)),
   pseudoLabels: hashOf(encodeLabels(labels)),
   weights: hashOf(encodeCheckpoint(second.state), encodeOptimizer(second.state)),
+  groupSensitive: otherwise({ method: "gs-trs" }),
+  semiHard: otherwise({ mining: "semi-hard" }),
+  allTriplets: otherwise({ mining: "all" }),
+  depthwise: otherwise({ backbone: "efficientnet-b0" }),
   subclasses: labels.subclasses.length,
 }));

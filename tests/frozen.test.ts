@@ -35,6 +35,7 @@ const scenario = (folder: string) =>
         gsTrs: yield* logOf({ method: "gs-trs", folds, fixedClusters: 2 }),
         // nothing is ever missed too often, so every epoch of every fold has the same, empty table of features
         undivided: yield* logOf({ method: "clustering", folds, confusionThreshold: 1, epochs: 4 }),
+        unfrozen: yield* logOf({ method: "gs-trs", fixedClusters: 2, freeze: "none", epochs: 1 }),
         triplet: yield* logOf({
           method: "triplet",
           mining: "semi-hard",
@@ -53,12 +54,8 @@ const chainOf = (events: readonly Event[], fold: number) =>
 Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins with its clusters", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-frozen-" });
   try {
-    const { gsTrs, undivided, triplet } = await Effect.runPromise(Effect.scoped(scenario(folder)));
-    expect([gsTrs, undivided, triplet].map(({ run }) => run.error)).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    const { gsTrs, undivided, unfrozen, triplet } = await Effect.runPromise(Effect.scoped(scenario(folder)));
+    for (const { run } of [gsTrs, undivided, unfrozen, triplet]) expect(run.error).toBeUndefined();
     for (let fold = 0; fold < folds; fold++) {
       expect(chainOf(gsTrs.events, fold)).toEqual([
         "0 run.requested",
@@ -69,6 +66,11 @@ Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins
         ...["2 epoch.trained", "2 epoch.validated", "2 fold.completed"],
       ]);
     }
+    // the pretrained network is asked for features before its first epoch
+    expect(chainOf(unfrozen.events, 0)).toEqual([
+      ...["0 run.requested", "0 adaptation.planned", "0 features.extracted", "0 dataset.relabelled"],
+      ...["1 epoch.trained", "1 epoch.validated", "1 fold.completed"],
+    ]);
     expect(chainOf(triplet.events, 0)).toEqual([
       ...["0 run.requested", "0 backbone.extracted", "1 epoch.trained", "1 epoch.validated"],
       ...["2 epoch.trained", "2 epoch.validated", "2 fold.completed"],
@@ -87,7 +89,7 @@ Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins
     expect(frozen).toHaveLength(folds + 1);
     expect(new Set(frozen).size).toBe(1);
 
-    for (const event of gsTrs.events) {
+    for (const event of [...gsTrs.events, ...unfrozen.events]) {
       if (event.type !== "epoch.trained") continue;
       expect(event.state.classes.every(({ clusters }) => clusters === 2)).toBe(true);
       expect(event.training.subclasses).toBe(2 * event.spec.classes.length);

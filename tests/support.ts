@@ -5,7 +5,7 @@ import { ConfigProvider, Data, Duration, Effect, Layer, Schedule } from "effect"
 import { expect } from "expect";
 import { join } from "node:path";
 import { drawDataset } from "../scripts/demo/images.ts";
-import { startOwnStack } from "../scripts/stack/mod.ts";
+import { type ServiceDefinition, startOwnStack } from "../scripts/stack/mod.ts";
 
 /** The JSON of an answer; a problem is thrown with its detail. */
 export const json = async (url: string, init?: RequestInit): Promise<unknown> => {
@@ -50,10 +50,12 @@ export const until = <A>(
  */
 export const startWithOrganisms = (
   folder: string,
-  { seed = 3, imagesPerClass, env = {} }: {
+  { seed = 3, imagesPerClass, env = {}, services }: {
     readonly seed?: number;
     readonly imagesPerClass: number;
     readonly env?: Readonly<Record<string, string>>;
+    /** One of each, where left out. */
+    readonly services?: readonly ServiceDefinition[];
   },
 ) =>
   Effect.gen(function* () {
@@ -62,6 +64,7 @@ export const startWithOrganisms = (
     const stack = yield* startOwnStack({
       dataFolder: join(folder, "data"),
       env: { SUBTAXA_DATA_ROOTS: folder, ...env },
+      ...(services && { services }),
     });
     yield* stack.ready;
     const url = `${stack.url}/v1`;

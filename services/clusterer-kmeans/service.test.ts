@@ -98,6 +98,26 @@ Deno.test("the same message again gives the same labels, and the next epoch keep
     expect(next.changes).toEqual([]);
   }));
 
+Deno.test("with `pcaDimensions` classes are divided by their first principal components", () =>
+  withFold(gsTrs, async (fold) => {
+    const { handle, read } = fold;
+    const cause = await extracted(fold, await plannedBy(fold), embed);
+    const dividedBy = async (parameters: Record<string, unknown>) => {
+      const { state, clusterer } = only(
+        await handle({ ...cause, spec: { ...cause.spec, parameters } }),
+        "dataset.relabelled",
+      );
+      expect(clusterer!.parameters).toMatchObject(parameters);
+      return decodeLabels(await read(state.labels!));
+    };
+    const [whole, axis] = [
+      await dividedBy({}),
+      await dividedBy({ pcaDimensions: 1 }),
+    ];
+    expect(axis.cluster).not.toEqual(whole.cluster); // one blob is cut another way
+    await expect(dividedBy({ pcaDimensions: 0 })).rejects.toMatchObject({ reason: { _tag: "Unfit" } });
+  }));
+
 Deno.test("a missing embedding and an event of another route are typed failures", () =>
   withFold(gsTrs, async (fold) => {
     const { handle, put } = fold;

@@ -1,7 +1,11 @@
-import { kMeans, KMeansParameters } from "@subtaxa/clustering";
+import { alongPrincipalAxes, kMeans, KMeansParameters } from "@subtaxa/clustering";
 import { serveClusterer } from "@subtaxa/relabelling";
 
 serveClusterer(
   KMeansParameters,
-  (_spec, parameters) => (points, clusters, random) => kMeans(points, clusters, { ...parameters, random }),
+  (_spec, { pcaDimensions, ...parameters }) =>
+    alongPrincipalAxes(
+      pcaDimensions,
+      (points, clusters, random) => kMeans(points, clusters, { ...parameters, random }),
+    ),
 );

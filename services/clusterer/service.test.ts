@@ -73,6 +73,9 @@ Deno.test("parameters are the clusterer's own", () =>
       spec: { ...cause.spec, parameters },
     });
     expect(await relabelledBy(having({ restarts: 4, maxIterations: 30 }))).toEqual(await relabelledBy(cause));
+    expect(clustersOf((await relabelledBy(having({ pcaDimensions: 1 }))).classes)).toMatchObject({
+      views: 2,
+    });
     await expect(fold.handle(having({ restarts: 0, depth: 3 }))).rejects.toMatchObject({
       reason: { _tag: "Unfit", clusterer: "xmeans" },
       message: expect.stringMatching(/restarts.*depth|depth.*restarts/),

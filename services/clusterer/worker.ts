@@ -1,9 +1,13 @@
-import { KMeansParameters } from "@subtaxa/clustering";
+import { alongPrincipalAxes, KMeansParameters } from "@subtaxa/clustering";
 import { serveClusterer } from "@subtaxa/relabelling";
 import { xMeans } from "./xmeans.ts";
 
 serveClusterer(
   KMeansParameters,
-  (spec, parameters) => (points, allowedClusters, random) =>
-    xMeans(points, { ...spec, ...parameters, allowedClusters, random }),
+  (spec, { pcaDimensions, ...parameters }) =>
+    alongPrincipalAxes(
+      pcaDimensions,
+      (points, allowedClusters, random) =>
+        xMeans(points, { ...spec, ...parameters, allowedClusters, random }),
+    ),
 );

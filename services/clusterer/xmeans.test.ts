@@ -1,7 +1,9 @@
-import { anisotropic, fixture, plantBlobs, pointsOf } from "@subtaxa/clustering/testing";
+import type { Points } from "@subtaxa/clustering";
+import { fixture, gaussian, plantBlobs, pointsOf } from "@subtaxa/clustering/testing";
 import { adjustedRandIndex } from "@subtaxa/metrics";
 import { random } from "@subtaxa/random";
 import { expect } from "expect";
+import spectra from "./spectra.fixture.json" with { type: "json" };
 import { xMeans } from "./xmeans.ts";
 
 const dimensions = [16, 64, 256];
@@ -55,17 +57,47 @@ Deno.test("a single blob stays whole in at least 95 of 100 seeds", () => {
   expect(whole.length).toBeGreaterThanOrEqual(95);
 });
 
-Deno.test("anisotropic noise stays whole by the effective dimension, and is cut up by the nominal one", () => {
-  const divided = { effective: 0, nominal: 0 };
-  for (const dimension of ["effective", "nominal"] as const) {
-    for (const seed of seeds.slice(0, 20)) {
-      const points = anisotropic(seed, 300, 256, 12);
-      const { clusters } = xMeans(points, { allowedClusters: 5, dimension, random: random(seed) });
-      if (clusters > 1) divided[dimension]++;
+/** Every row at length 1. */
+const scaledRows = ({ values, rows, dimension }: Points) =>
+  pointsOf(
+    Array.from({ length: rows }, (_, i) => {
+      const row = values.subarray(i * dimension, (i + 1) * dimension);
+      const length = Math.hypot(...row);
+      return Array.from(row, (value) => value / length);
+    }).flat(),
+    dimension,
+  );
+
+const isDivided = (points: Points, seed: number, dimension: "effective" | "nominal") =>
+  xMeans(points, { allowedClusters: 5, dimension, random: random(seed) }).clusters > 1;
+
+Deno.test("Gaussian noise whose variances fall exponentially stays whole by the effective dimension", () => {
+  const width = 256;
+  for (const decay of [3, 6, 20, 60, Infinity]) {
+    const variances = Array.from({ length: width }, (_, d) => Math.exp(-d / decay));
+    const away = 1.5 * Math.sqrt(variances.reduce((a, b) => a + b)); // scaled to length 1, it is one part of a sphere
+    for (const rows of [60, 300, 1000]) {
+      for (const seed of seeds.slice(0, 2)) {
+        expect(isDivided(gaussian(seed, rows, variances), seed, "effective")).toBe(false);
+        const scaled = scaledRows(gaussian(seed, rows, variances, away));
+        expect([decay, rows, isDivided(scaled, seed, "effective")]).toEqual([decay, rows, false]);
+      }
     }
   }
-  expect(divided.effective).toBeLessThanOrEqual(1);
-  expect(divided.nominal).toBe(20);
+});
+
+// Spectra of the embeddings of 14 classes of plankton, scaled to length 1: scripts/fixtures/spectra.py.
+Deno.test("Gaussian noise with real classes' spectra mostly stays whole, and is always cut up by the nominal dimension", () => {
+  const runs = spectra.cases.flatMap((one) => seeds.slice(0, 5).map((seed) => ({ ...one, seed })));
+  // 5 of 70, of the two classes with the most uneven spectra among the large ones
+  const divided = runs.filter(({ spectrum, rows, seed }) =>
+    isDivided(gaussian(seed, rows, spectrum), seed, "effective")
+  );
+  expect(divided.length).toBeLessThanOrEqual(7);
+  const full = (spectrum: number[]) => [...spectrum, ...new Array(256 - spectrum.length).fill(0)];
+  for (const { spectrum, rows } of spectra.cases) {
+    expect(isDivided(gaussian(0, rows, full(spectrum)), 0, "nominal")).toBe(true);
+  }
 });
 
 Deno.test("a division with too small a cluster is refused, and a small class not divided at all", () => {

@@ -8,8 +8,19 @@ export interface XMeansSettings extends KMeansSettings {
   readonly minClusterSize?: number;
   readonly criterion?: Criterion;
   /**
-   * M in the criterion: the participation ratio of the class before any division, or the embedding's
+   * M in the criterion: the participation ratio (Σλ)² / Σλ² of the class before any division, or the embedding's
    * dimension.
+   *
+   * A guard against cutting up one Gaussian, not a proof: 2-means takes the share s = 2/π · λ₁/Σλ off its SSE, which BIC
+   * rewards with M/2 · −ln(1 − s) a row for ln 2 and the penalty. That is too little where the variances fall exponentially
+   * or not at all, and too much where one stands out of many. Of Gaussians in 256 dimensions, scaled to length 1, 300 and
+   * 1,000 rows, were divided: exp(−d/3) … exp(−d/60) and equal variances 0 of 100; 1/d, 1/d^1.5, 1/d² and a single
+   * variance of 30 above 255 of 1 79 of 80; 1/√d none of 300 rows, all of 1,000. With the spectra of 14 real classes 5 of 70
+   * (of these classes themselves 11), with the nominal dimension all.
+   *
+   * M = Σλ/λ₁ (the intrinsic dimension, Tropp 2015) would keep any Gaussian whole, as M/2 · −ln(1 − 2/(πM)) ≤ 0.51 < ln 2.
+   * It keeps everything else whole too: all 14 real classes, and of 60 sets of 2 to 6 blobs 12 standard deviations apart
+   * all but 22, where the participation ratio finds all 60.
    */
   readonly dimension?: "effective" | "nominal";
 }

@@ -1,7 +1,14 @@
 import { decodeFeatures, decodeImages } from "@subtaxa/contracts";
-import { encodeCheckpoint } from "@subtaxa/model";
-import { stripesOnDisk, untrainedCheckpoint } from "@subtaxa/model/testing";
-import { TensorWorker } from "@subtaxa/tensorflow";
+import {
+  encodeCheckpoint,
+  encodePretrained,
+  firstCheckpoint,
+  imageTensor,
+  loadBackbone,
+} from "@subtaxa/model";
+import { madeUpWeights, stripes, stripesOnDisk, untrainedCheckpoint } from "@subtaxa/model/testing";
+import { TensorWorker, tf } from "@subtaxa/tensorflow";
+import type { Tensor2D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
@@ -46,4 +53,39 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   expect(trained.image.filter((_, i) => trained.class[i] === standing)).toEqual(some!.image);
   const row = all!.image.indexOf(some!.image[3]!);
   expect(all!.values[row * 256]).toBeCloseTo(some!.values[3 * 256]!, 4);
+});
+
+Deno.test("before the first epoch features are the pretrained backbone's, through the embedding as it starts", async () => {
+  const folder = await Deno.makeTempDir();
+  const input = await stripesOnDisk(folder, 40);
+  const pretrained = madeUpWeights("small", "keras");
+  const pretrainedFile = join(folder, "pretrained");
+  await Deno.writeFile(pretrainedFile, encodePretrained(pretrained));
+  const outputFile = join(folder, "features");
+  await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+    const worker = yield* TensorWorker.make<ExtractorWork>(new URL("./worker.ts", import.meta.url));
+    const files = { checkpointFile: null, pretrainedFile, outputFile };
+    const classes = ["standing", "lying"];
+    yield* worker.call("embed", { ...input, ...files, classes, range: { from: 0, to: 28 } });
+  })));
+  const { image, values, dimension } = decodeFeatures(await Deno.readFile(outputFile));
+  const { parameters } = firstCheckpoint(input.spec, input.fold, pretrainedFile);
+  await Deno.remove(folder, { recursive: true });
+  expect([image.length, dimension]).toEqual([28, 256]);
+
+  const { pixels } = stripes(40);
+  const backbone = loadBackbone(pretrained);
+  const [kernel, bias] = ["kernel", "bias"].map((part) => parameters.get(`embedding/${part}`)!);
+  const expected = tf.tidy(() => {
+    const images = { pixels, side: 16, channels: 1 as const, count: 40 };
+    const pooled = backbone.pooled(imageTensor(images, image, pretrained.preprocessing));
+    const weights = tf.tensor2d(kernel!.value, [kernel!.shape[0]!, dimension]);
+    return tf.add<Tensor2D>(tf.matMul(pooled as Tensor2D, weights), tf.tensor1d(bias!.value)).dataSync<
+      "float32"
+    >();
+  });
+  backbone.dispose();
+  const largest = Math.max(...expected.map(Math.abs));
+  expected.forEach((value, i) => expect(Math.abs(values[i]! - value)).toBeLessThan(1e-4 * largest));
+  expect(largest).toBeGreaterThan(0);
 });

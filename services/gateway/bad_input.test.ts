@@ -1,5 +1,6 @@
 import { expect } from "expect";
 import { problemIn, withGateway } from "./testing.ts";
+import { importTrees } from "./testing_run.ts";
 
 Deno.test(
   "bad input: every answer is a problem that names the culprit, and the gateway stays up",
@@ -99,5 +100,38 @@ Deno.test(
     }
     expect(Deno.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
     expect(await gateway.json("/v1/datasets")).toEqual([]);
+  }),
+);
+
+Deno.test(
+  "settings that contradict one another are a problem of the one to change",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const cases: [request: Record<string, unknown>, field: string, message: RegExp][] = [
+      [
+        { freeze: "conv3", weights: "w.h5" },
+        "freeze",
+        /^small has no stage 'conv3': its stages are stem, stage1/,
+      ],
+      [{ freeze: "stem" }, "freeze", /^random weights can't be frozen/],
+      [{ freeze: "backbone" }, "freeze", /^random weights can't be frozen/],
+      [
+        { freeze: "backbone", weights: "w.h5", augmentation: "flip-rotate" },
+        "augmentation",
+        /sees every image once.*freeze up to its last stage \(stage3\)/,
+      ],
+      [
+        { sampling: "grouped", batchSize: 7, imagesPerClass: 4 },
+        "imagesPerClass",
+        /^a batch of 7 has no room for two sub-classes of 4 images/,
+      ],
+    ];
+    for (const [request, field, message] of cases) {
+      const problem = await problemIn(await gateway.post("/v1/runs", { dataset: "trees", ...request }), 422);
+      expect(problem.type).toBe("urn:subtaxa:problem:invalid-request");
+      expect(problem.errors).toEqual([{ field, message: expect.stringMatching(message) }]);
+    }
+    const fits = { sampling: "grouped", batchSize: 8, imagesPerClass: 4 };
+    expect((await gateway.post("/v1/runs", { dataset: "trees", ...fits })).status).toBe(202);
   }),
 );

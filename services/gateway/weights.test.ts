@@ -70,3 +70,33 @@ Deno.test(
     expect(await gateway.json("/v1/runs")).toEqual([]);
   }),
 );
+
+Deno.test(
+  "published weights that can't be fetched are a problem that says which file to put where",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const nowhere = `http://127.0.0.1:${listener.addr.port}`;
+    listener.close();
+    const names = ["SUBTAXA_HOME", "HTTPS_PROXY"];
+    const before = names.map((name) => Deno.env.get(name));
+    try {
+      Deno.env.set("SUBTAXA_HOME", gateway.data); // read by the thread that fetches, as it begins
+      Deno.env.set("HTTPS_PROXY", nowhere);
+      const request = { dataset: "trees", backbone: "resnet50", weights: "imagenet" };
+      const problem = await problemIn(await gateway.post("/v1/runs", request), 503);
+      expect(problem.type).toBe("urn:subtaxa:problem:weights-not-fetched");
+      const place = join(gateway.data, "weights", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5");
+      expect(problem.errors).toEqual([{
+        field: "weights",
+        message: expect.stringContaining(`put it at ${place}`),
+      }]);
+      expect(await gateway.json("/v1/runs")).toEqual([]);
+    } finally {
+      names.forEach((name, i) => {
+        const value = before[i];
+        value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+      });
+    }
+  }),
+);

@@ -58,7 +58,10 @@ export const trainEpoch = (
   const { inputs, classOf, split: { train } } = data;
   const assignment = assignmentOf(labels, train, classOf, spec);
 
-  const head = followLabels(start.head, assignment.rows, { random: stream("headNoise") });
+  const head = followLabels(start.head, assignment.rows, {
+    random: stream("headNoise"),
+    noise: spec.headNoise,
+  });
   const triplets = tripletLossOf(spec);
   const trainee = new Trainee({ ...start, head, epoch }, triplets);
   try {
@@ -116,7 +119,7 @@ export const trainEpoch = (
 const tripletLossOf = (spec: RunSpec): TripletLoss | undefined => {
   if (!usesTriplets(spec.method)) return undefined;
   return spec.method === "gs-trs"
-    ? (embeddings, { rows, subclasses }) => groupSensitiveTriplets(embeddings, rows, subclasses, spec.margin)
+    ? (embeddings, { rows, subclasses }) => groupSensitiveTriplets(embeddings, rows, subclasses, spec)
     : (embeddings, { subclasses }) => tripletLoss(embeddings, subclasses, spec);
 };
 

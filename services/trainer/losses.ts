@@ -78,9 +78,6 @@ export const tripletLoss = (
   return lossOfDistances(points, points, (distances) => miners[mining](distances, subclasses, margin));
 };
 
-/** The margin between sub-classes of one class, as a share of that between classes: they may lie closer together. */
-export const SUBCLASS_MARGIN = 0.5;
-
 /** Images (columns) that belong together, and those that they are to be kept from. */
 interface Group {
   readonly members: readonly number[];
@@ -105,10 +102,10 @@ const groupsBy = (
  * - class level: anchor is the mean of a class's images in the batch; each of them is a positive once, with the image of
  *   another class that is nearest to the anchor as negative; margin α.
  * - sub-class level: anchor is the mean of a sub-class's images; negative is the nearest image of another sub-class of the
- *   same class; margin `SUBCLASS_MARGIN` · α.
+ *   same class; margin `subclassMargin` · α: they may lie closer together.
  *
- * The loss is the sum of both levels, each the mean over its triplets; these equal weights and the smaller margin are
- * Subtaxa's choice. A group of a single image, which is its own mean, has no triplet.
+ * The loss is the sum of both levels, each the mean over its triplets; these equal weights are Subtaxa's
+ * choice. A group of a single image, which is its own mean, has no triplet.
  *
  * `embeddings` N × d; `classes` and `subclasses` N, where a sub-class belongs to one class (rows of the head). Returns five
  * numbers as `tripletLoss` does, of which the last four are of the class level. The anchors' share of the gradient goes on
@@ -118,7 +115,7 @@ export const groupSensitiveTriplets = (
   embeddings: Tensor2D,
   classes: Tensor1D,
   subclasses: Tensor1D,
-  margin: number,
+  { margin, subclassMargin }: { readonly margin: number; readonly subclassMargin: number },
 ): Tensor1D => {
   const [ofClass, ofSubclass] = [classes.dataSync<"int32">(), subclasses.dataSync<"int32">()];
   const classLevel = groupsBy(ofClass, (image, member) => ofClass[image] !== ofClass[member]);
@@ -145,7 +142,7 @@ export const groupSensitiveTriplets = (
           for (const member of members) count(anchor, member, negative);
         }));
     const between = level(classLevel, 0, margin);
-    const within = level(subclassLevel, classLevel.length, SUBCLASS_MARGIN * margin);
+    const within = level(subclassLevel, classLevel.length, subclassMargin * margin);
     return {
       ...between,
       loss: between.loss + within.loss,

@@ -38,13 +38,22 @@ export const plantBlobs = (
   return { points: pointsOf(values, dimension), labels: Int32Array.from(labels) };
 };
 
-/** One Gaussian whose standard deviation falls off along the dimensions: exp(−d / decay). */
-export const anisotropic = (seed: number, rows: number, dimension: number, decay: number): Points => {
+/** One Gaussian with these variances along the dimensions, about a point at `distance` from the origin. */
+export const gaussian = (
+  seed: number,
+  rows: number,
+  variances: readonly number[],
+  distance = 0,
+): Points => {
+  const dimension = variances.length;
   const source = random(seed, rows, dimension);
+  const deviations = variances.map(Math.sqrt);
+  const direction = variances.map(() => distance === 0 ? 0 : source.normal());
+  const length = Math.hypot(...direction) || 1;
   return pointsOf(
     Float32Array.from(
       { length: rows * dimension },
-      (_, i) => source.normal() * Math.exp(-(i % dimension) / decay),
+      (_, i) => distance * direction[i % dimension]! / length + source.normal() * deviations[i % dimension]!,
     ),
     dimension,
   );

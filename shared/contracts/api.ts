@@ -56,6 +56,10 @@ export const EpochView = z.object({
   /** Mean training loss; `validationLoss` is the cross-entropy over the original classes. */
   loss: z.number(),
   validationLoss: z.number(),
+  /** Only with triplet loss: share of the mined triplets that are active, mean distances anchor–positive and –negative. */
+  activeTriplets: z.number().optional(),
+  positiveDistance: z.number().optional(),
+  negativeDistance: z.number().optional(),
   ...Metrics.shape,
   /** Sub-classes per class that this epoch was trained on. */
   clusters: z.record(z.string(), z.number().int()),

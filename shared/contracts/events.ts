@@ -44,7 +44,7 @@ export const EpochTrained = z.object({
     crossEntropy: z.number(),
     /** Absent for methods without triplet loss, as are the other three. */
     triplet: z.number().optional(),
-    /** Share of anchors with a positive triplet loss. */
+    /** Share of the mined triplets with a positive loss (batch-hard: one per anchor; gs-trs: of the class level). */
     activeTriplets: z.number().optional(),
     /** Mean Euclidean distances anchor–positive and anchor–negative of the mined triplets. */
     positiveDistance: z.number().optional(),

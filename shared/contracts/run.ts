@@ -102,6 +102,12 @@ export const RunRequest = z.strictObject({
   margin: z.number().positive().max(2).default(0.2).describe(
     "alpha of the triplet loss, L2-normalised embeddings",
   ),
+  subclassMargin: z.number().min(0).max(1).default(0.5).describe(
+    "gs-trs: the margin between sub-classes of one class, as a share of `margin`",
+  ),
+  headNoise: z.number().min(0).max(1).default(0.01).describe(
+    "standard deviation of the noise on a new sub-class's row of the head, as a share of its parent row's root mean square",
+  ),
   mining: Mining.default("batch-hard").describe("which triplets of a batch count"),
   sampling: z.enum(["shuffled", "grouped"]).default("shuffled").describe(
     "grouped: batches of `imagesPerClass` images from each of as many sub-classes as fit",

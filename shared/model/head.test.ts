@@ -133,5 +133,16 @@ Deno.test("labels that do not fit the head are a typed error", () => {
   const stranger = () => followLabels(head, [whole()(0), { class: 1, id: 3, from: 2 }], silent);
   expect(stranger).toThrow(ModelError);
   expect(stranger).toThrow(/sub-class 3 of class 1 .* from sub-class 2/);
-  expect(() => followLabels(head, [whole()(0)], silent)).toThrow(/class 1 without any/);
+});
+
+Deno.test("a class that has no training image, and so no sub-class, keeps its rows behind the others", () => {
+  const before = headOf([{ class: 0, id: 2 }, { class: 0, id: 5 }, { class: 1, id: 0 }]);
+  const after = followLabels(before, [{ class: 1, id: 0, from: 0 }, { class: 1, id: 1, from: 0 }], silent);
+  expect(after.rows).toEqual([{ class: 1, id: 0 }, { class: 1, id: 1 }, { class: 0, id: 2 }, {
+    class: 0,
+    id: 5,
+  }]);
+  expect(after.kernel.value.subarray(2 * WIDTH)).toEqual(before.kernel.value.subarray(0, 2 * WIDTH));
+  expect([...after.steps]).toEqual([32, 0, 30, 31]);
+  expectClose(probabilities(after, 2), probabilities(before, 2));
 });

@@ -66,14 +66,18 @@ export const newHead = (rows: readonly HeadRow[], width: number, random: Random)
  * - A sub-class that is gone loses its row, and the class that row's share of probability. What remains of the class is
  *   raised by one constant, so that Σ exp(bias) over the class stays as it was: the class keeps its prior weight, and a
  *   split that is merged again before it was trained on is undone exactly.
+ * - A class without any sub-class, because it has no training image, keeps its rows as they are, behind the others.
  *
- * Throws `ModelError/UnknownSubclass` when `from` has no row, or a class of the old head no sub-class any more.
+ * Throws `ModelError/UnknownSubclass` when `from` has no row.
  */
 export const followLabels = (
   head: Head,
-  subclasses: readonly Subclass[],
+  labelled: readonly Subclass[],
   { random, noise = 0.01 }: FollowOptions,
 ): Head => {
+  const present = new Set(labelled.map((subclass) => subclass.class));
+  const absent = head.rows.filter((row) => !present.has(row.class)).map((row) => ({ ...row, from: row.id }));
+  const subclasses = [...labelled, ...absent];
   const rowOf = new Map(head.rows.map((row, r) => [key(row), r]));
   const sources = subclasses.map((subclass) => {
     const source = rowOf.get(key(subclass)) ?? rowOf.get(key({ class: subclass.class, id: subclass.from }));
@@ -113,14 +117,11 @@ export const followLabels = (
 
   const shrunk = new Set(head.rows.filter((_, r) => heirs[r] === 0).map((row) => row.class));
   for (const classIndex of shrunk) {
-    const left = massOf(rows, bias.value, classIndex);
-    if (left === 0) {
-      throw new ModelError({
-        reason: { _tag: "UnknownSubclass", class: classIndex },
-        message: `the labels leave class ${classIndex} without any sub-class`,
-      });
-    }
-    const rise = Math.log(massOf(head.rows, head.bias.value, classIndex) / left);
+    const [before, left] = [
+      massOf(head.rows, head.bias.value, classIndex),
+      massOf(rows, bias.value, classIndex),
+    ];
+    const rise = Math.log(before / left);
     rows.forEach((row, r) => {
       if (row.class === classIndex) bias.value[r]! += rise;
     });

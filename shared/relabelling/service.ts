@@ -19,7 +19,7 @@ export interface ClustererOptions {
   readonly version: string;
   /** How it divides a class, in a sentence. */
   readonly description: string;
-  /** What a run's `parameters` may be; every field has a default. */
+  /** What a run's `parameters` may be; every field may be left out. */
   readonly parameters: z.ZodObject;
   readonly plan: Plan;
   /** A module that calls `serveClusterer`. */

@@ -140,6 +140,15 @@ export const relabellingView = (
     }
     : {};
 
+/** What the API shows of an epoch's triplets. */
+const tripletsView = (
+  { activeTriplets, positiveDistance, negativeDistance }: EventOf<"epoch.trained">["training"],
+): Pick<EpochView, "activeTriplets" | "positiveDistance" | "negativeDistance"> => ({
+  ...(activeTriplets !== undefined && { activeTriplets }),
+  ...(positiveDistance !== undefined && { positiveDistance }),
+  ...(negativeDistance !== undefined && { negativeDistance }),
+});
+
 /** The epoch as the API shows it. */
 export const epochView = (epoch: ValidatedEpoch): EpochView => {
   const { trained, validated, relabelled } = epoch;
@@ -149,6 +158,7 @@ export const epochView = (epoch: ValidatedEpoch): EpochView => {
     epoch: epoch.epoch,
     loss: trained.training.loss,
     validationLoss: validated.loss,
+    ...tripletsView(trained.training),
     ...validated.metrics,
     clusters: Object.fromEntries(clusters.map(({ class: name, found }) => [name, found])),
     falseNegatives: Object.fromEntries(

@@ -76,6 +76,9 @@ Deno.test("deterministic mode fixes the number of threads and asks for operation
     console.log(["TF_DETERMINISTIC_OPS", "TF_NUM_INTRAOP_THREADS"].map((name) => Deno.env.get(name) ?? "-").join(" "))`;
   expect(await runFresh(code, { SUBTAXA_DETERMINISTIC: "1" })).toBe("1 4");
   expect(await runFresh(code, { SUBTAXA_DETERMINISTIC: "0" })).toBe("- -");
+  const others = { TF_DETERMINISTIC_OPS: "0", TF_NUM_INTRAOP_THREADS: "1" };
+  expect(await runFresh(code, { SUBTAXA_DETERMINISTIC: "1", ...others })).toBe("1 4");
+  expect(await runFresh(code, others)).toBe("0 1");
 });
 
 Deno.test("before set-up, the first use says what to run, and an import is still fine", async () => {

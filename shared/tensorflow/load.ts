@@ -22,6 +22,7 @@ const defaults = {
 /**
  * With `SUBTAXA_DETERMINISTIC=1`, besides: the same input gives the same bits in every process. On a CPU that takes one
  * number of threads on all machines, as sums are divided among them; on a GPU operations and algorithms of a fixed order.
+ * Other values of these variables would break that promise, so what the user has set gives way.
  */
 const deterministic = {
   TF_DETERMINISTIC_OPS: "1",
@@ -58,10 +59,10 @@ const load = (): TensorFlow => {
   }
   const build = installedBuild();
   if (build === undefined) throw TensorFlowError.of({ _tag: "NotSetUp", home: subtaxaHome() });
-  const settings = Deno.env.get("SUBTAXA_DETERMINISTIC") === "1"
-    ? { ...defaults, ...deterministic }
-    : defaults;
-  for (const [name, value] of Object.entries(settings)) if (!Deno.env.has(name)) Deno.env.set(name, value);
+  for (const [name, value] of Object.entries(defaults)) if (!Deno.env.has(name)) Deno.env.set(name, value);
+  if (Deno.env.get("SUBTAXA_DETERMINISTIC") === "1") {
+    for (const [name, value] of Object.entries(deterministic)) Deno.env.set(name, value);
+  }
 
   const require = createRequire(import.meta.url);
   restoreRemovedHelpers(require);

@@ -11,6 +11,7 @@ type Column = readonly [
   as: (value: number) => string,
 ];
 
+const three = (value: number) => fixed(value, 3);
 const four = (value: number) => fixed(value, 4);
 
 const columnsOf = ({ spec }: RunLog): Column[] => {
@@ -18,12 +19,15 @@ const columnsOf = ({ spec }: RunLog): Column[] => {
     ? [
       ["cross-entropy", ({ trained }) => trained.training.crossEntropy, four],
       ["triplet", ({ trained }) => trained.training.triplet, four],
+      ["active triplets", ({ trained }) => trained.training.activeTriplets, three],
+      ["distance to positives", ({ trained }) => trained.training.positiveDistance, three],
+      ["to negatives", ({ trained }) => trained.training.negativeDistance, three],
     ]
     : [];
   const clusters: Column[] = usesClustering(spec.method)
     ? [
       ["sub-classes", ({ trained }) => trained.training.subclasses, count],
-      ["agreement", ({ relabelled }) => relabelled?.agreement, (value) => fixed(value, 3)],
+      ["agreement", ({ relabelled }) => relabelled?.agreement, three],
     ]
     : [];
   return [
@@ -81,6 +85,10 @@ export const EpochTable = ({ log }: { log: RunLog }) => {
       <Table
         kind="dense"
         caption={`The run's event log, one row per validated epoch. FN, FP: false negatives and positives${
+          usesTriplets(log.spec.method)
+            ? "; active triplets: share of the mined ones with a positive loss; distances are Euclidean, of embeddings of length 1"
+            : ""
+        }${
           clusters
             ? "; agreement: normalised mutual information of the new sub-classes with those before, 1 when nothing moved"
             : ""

@@ -157,6 +157,7 @@ const historyOf = (run, best) => {
     "none";
   const several = folds.length > 1;
   const versions = run.clusterer?.versions.length > 1;
+  const triplets = run.history.some((one) => one.activeTriplets !== undefined);
   return h("section", { "aria-labelledby": "epochs" }, [
     h("h2", { id: "epochs" }, "Validation, epoch by epoch"),
     bestOf(run, best),
@@ -179,6 +180,9 @@ const historyOf = (run, best) => {
         { text: "Accuracy", number: true },
         { text: "F-score", number: true },
         { text: "FN variance", number: true },
+        ...(triplets
+          ? ["Active triplets", "To positives", "To negatives"].map((text) => ({ text, number: true }))
+          : []),
         { text: "Agreement", number: true },
         { text: "Time", number: true },
         { text: "Sub-classes trained on" },
@@ -191,6 +195,9 @@ const historyOf = (run, best) => {
         percent(one.accuracy),
         percent(one.fScore),
         decimal(one.falseNegativeVariance, 4),
+        ...(triplets
+          ? [percent(one.activeTriplets), decimal(one.positiveDistance, 2), decimal(one.negativeDistance, 2)]
+          : []),
         decimal(one.agreement, 2),
         duration(one.seconds),
         split(one),

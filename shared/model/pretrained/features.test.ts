@@ -22,9 +22,12 @@ const cases: readonly {
   /** What timm puts beside its weights. */
   readonly architecture?: string;
 }[] = [
-  ...(["torchvision/resnet50", "torchvision/efficientnet-b0", "timm/efficientnet-b0"] as const).map((
-    name,
-  ) => ({
+  ...([
+    "torchvision/resnet50",
+    "torchvision/efficientnet-b0",
+    "timm/resnet50",
+    "timm/efficientnet-b0",
+  ] as const).map((name) => ({
     name,
     backbone: name.endsWith("resnet50") ? "resnet50" as const : "efficientnet-b0" as const,
     file: "model.safetensors",

@@ -3,12 +3,9 @@ import { tf } from "../load.ts";
 import { type Attribute, runOperation, withGradient } from "./native.ts";
 import { hasOneDnn, oneDnnKernel } from "./one_dnn.ts";
 
-export interface BatchNormOptions {
+export interface FusedBatchNormOptions {
   /** Added to the variance. Default 1e-3. */
   readonly epsilon?: number;
-}
-
-export interface FusedBatchNormOptions extends BatchNormOptions {
   /** Added to what is normalised, before the activation; shaped like x. */
   readonly shortcut?: Tensor4D | undefined;
   /** max(·, 0) at the end. Default false. */
@@ -99,17 +96,3 @@ export const fusedBatchNorm = (
     });
     return { y, mean, variance };
   });
-
-/**
- * Batch normalisation with given statistics (inference mode), one fused operation. Differentiable through tfjs' own
- * gradient.
- *
- * @param variance added to ε as it is: hand over the average of `NormalisedBatch.variance`
- */
-export const batchNormWith = (
-  x: Tensor4D,
-  gamma: Tensor1D,
-  beta: Tensor1D,
-  statistics: { readonly mean: Tensor1D; readonly variance: Tensor1D },
-  { epsilon = 1e-3 }: BatchNormOptions = {},
-): Tensor4D => tf.batchNorm4d(x, statistics.mean, statistics.variance, beta, gamma, epsilon);

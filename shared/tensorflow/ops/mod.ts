@@ -1,10 +1,4 @@
-export {
-  type BatchNormOptions,
-  batchNormWith,
-  fusedBatchNorm,
-  type FusedBatchNormOptions,
-  type NormalisedBatch,
-} from "./batch_norm.ts";
+export { fusedBatchNorm, type FusedBatchNormOptions, type NormalisedBatch } from "./batch_norm.ts";
 export {
   affineConvolution,
   type AffineConvolutionOptions,
@@ -12,7 +6,6 @@ export {
   type ConvolutionOptions,
 } from "./convolution.ts";
 export { maxPool } from "./max_pool.ts";
-export { relu } from "./relu.ts";
 export { spatialMean } from "./spatial_mean.ts";
 export { swish } from "./swish.ts";
 export { sparseSoftmaxCrossEntropy } from "./cross_entropy.ts";
