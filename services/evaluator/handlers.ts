@@ -119,7 +119,7 @@ const scoring: ShardedStep<EventOf<"epoch.validated">, Needs> = {
 
 /** The last fold to be completed ends the run. `fold.completed` → `run.completed`, or nothing yet. */
 const join = (event: EventOf<"fold.completed">): Handling =>
-  Effect.gen(function* () {
+  Effect.scoped(Effect.gen(function* () {
     const bus = yield* Bus;
     const blobs = yield* Blobs;
     const events = (yield* bus.history(subjects.run(event.runId))).map((fact) => fact.event);
@@ -129,7 +129,7 @@ const join = (event: EventOf<"fold.completed">): Handling =>
     const at = yield* timestamp;
     const report = yield* blobs.put(new TextEncoder().encode(yield* makeReport(events, at)));
     return { events: [{ v: event.v, type: "run.completed", at, runId: event.runId, metrics, report }] };
-  });
+  }));
 
 export const evaluate = withShards<Needs>((event, shard) => {
   switch (event.type) {

@@ -8,7 +8,7 @@ import {
 } from "@subtaxa/contracts";
 import { type DatasetError, datasetFiles, loadOriginals, readManifest, split } from "@subtaxa/dataset";
 import { runLog, type RunLogError } from "@subtaxa/runs";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { type Gallery, galleryChoices, galleryOf, renderReport, thumbnail } from "./report/mod.ts";
 
 const readLabels = (ref: BlobRef) =>
@@ -27,7 +27,7 @@ const readLabels = (ref: BlobRef) =>
 export const makeReport = (
   events: readonly Event[],
   generatedAt: string,
-): Effect.Effect<string, BusError | DatasetError | ArtifactError | RunLogError, Blobs> =>
+): Effect.Effect<string, BusError | DatasetError | ArtifactError | RunLogError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     const log = yield* Effect.try({
       try: () => runLog(events),

@@ -78,7 +78,7 @@ const embeddings: ShardedStep<EventOf<"adaptation.planned">, Needs> = {
         images: yield* blobs.putFile(imagesFile),
       };
       return { events: [extracted] };
-    }).pipe(Effect.scoped),
+    }),
   splitting: ({ classes }) => classes,
 };
 
@@ -93,7 +93,7 @@ const noted = (note: string): Effect.Effect<BlobRef | null, BusError, Blobs | Ke
     if (text === null) return null;
     const ref = BlobRef.parse(JSON.parse(text));
     const blobs = yield* Blobs;
-    return yield* blobs.file(ref).pipe(
+    return yield* Effect.scoped(blobs.file(ref)).pipe(
       Effect.as(ref),
       Effect.catch((cause) =>
         cause.retryable

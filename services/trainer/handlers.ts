@@ -3,7 +3,7 @@ import { type BlobRef, type Event, type Failure, following, isFoldEvent } from "
 import { runDataFiles } from "@subtaxa/model";
 import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
-import { Context, Effect, Layer } from "effect";
+import { Context, Effect, Layer, type Scope } from "effect";
 import type { Stored, TrainerWork, TrainInput } from "./worker.ts";
 
 /** The thread that holds the network. It stays warm between epochs. */
@@ -14,7 +14,7 @@ export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>
   );
 }
 
-const stored = (ref: BlobRef): Effect.Effect<Stored, BusError, Blobs> =>
+const stored = (ref: BlobRef): Effect.Effect<Stored, BusError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     return { file: yield* (yield* Blobs).file(ref), sha256: ref.sha256 };
   });

@@ -16,7 +16,7 @@ import {
   stepOf,
   subjects,
 } from "@subtaxa/contracts";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { hostname } from "node:os";
 import { ownerOf, progressOf, scratchFile, timestamp } from "./handling.ts";
 
@@ -34,19 +34,26 @@ export interface Portion {
   ) => void;
 }
 
-/** A step of a fold whose work can be done a range of images at a time, by whichever instances there are. */
+/**
+ * A step of a fold whose work can be done a range of images at a time, by whichever instances there are. The scope is that of
+ * one message.
+ */
 export interface ShardedStep<E extends SpreadEvent, R> {
   /** How many images it is about, and how many the network takes at once. */
-  readonly measure: (event: E) => Effect.Effect<Pick<Division, "images" | "batch">, Failure, R>;
-  readonly work: (event: E, portion: Portion) => Effect.Effect<void, Failure, R>;
+  readonly measure: (event: E) => Effect.Effect<
+    Pick<Division, "images" | "batch">,
+    Failure,
+    R | Scope.Scope
+  >;
+  readonly work: (event: E, portion: Portion) => Effect.Effect<void, Failure, R | Scope.Scope>;
   /** Writes the rows of several portions' tables, one after the other, as one table. */
   readonly concatenate: (
     event: E,
     files: readonly string[],
     outputFile: string,
-  ) => Effect.Effect<void, Failure, R>;
+  ) => Effect.Effect<void, Failure, R | Scope.Scope>;
   /** What follows from the whole step's table, which lies in this file. */
-  readonly finish: (event: E, file: string) => Effect.Effect<Outcome, Failure, R>;
+  readonly finish: (event: E, file: string) => Effect.Effect<Outcome, Failure, R | Scope.Scope>;
   /** Classes to be named in its progress. */
   readonly splitting?: (event: E) => string[];
 }
