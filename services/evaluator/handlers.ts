@@ -10,10 +10,10 @@ import {
   subjects,
 } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { inShards, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
+import { inShards, outdated, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
-import { converge } from "./convergence.ts";
+import { converge, dethroned } from "./convergence.ts";
 import { makeReport } from "./make_report.ts";
 import { joinFolds, scoresOf } from "./scores.ts";
 import type { EvaluatorWork } from "./worker.ts";
@@ -94,8 +94,7 @@ const validation: ShardedStep<EventOf<"epoch.trained">, Needs> = {
         falseNegatives,
         converged,
       };
-      const dethroned = state.best && best.epoch !== state.best.epoch ? [state.best.checkpoint] : [];
-      return { events: [validated], obsolete: dethroned };
+      return { events: [validated], obsolete: dethroned(state.best, best) };
     }),
 };
 
@@ -113,7 +112,7 @@ const scoring: ShardedStep<EventOf<"epoch.validated">, Needs> = {
         confusion,
         predictions: yield* (yield* Blobs).putFile(file),
       };
-      return { events: [completed] };
+      return { events: [completed], obsolete: outdated(event.state) };
     }),
 };
 

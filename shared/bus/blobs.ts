@@ -67,6 +67,8 @@ export class Blobs extends Context.Service<Blobs, {
    * until the scope ends; then it may go any time.
    */
   file(ref: BlobRef): Effect.Effect<string, BusError, Scope.Scope>;
+  /** All blobs in the store that have an owner, with it. */
+  readonly owned: Effect.Effect<readonly (BlobRef & { readonly owner: string })[], BusError>;
   get(ref: BlobRef): Effect.Effect<Uint8Array<ArrayBuffer>, BusError>;
   /**
    * Removes the blob from the store and from this machine's cache; one that isn't there is fine. The caches of other machines
@@ -213,7 +215,16 @@ export class Blobs extends Context.Service<Blobs, {
         });
       });
 
-      return Blobs.of({ put, putFile, file, get, remove, cacheFolder });
+      const owned = attempt(
+        "list the blobs",
+        async () =>
+          (await store.list()).flatMap(({ name, size, deleted }) => {
+            const [, owner, sha256] = /^(.+)\.sha256-([0-9a-f]{64})$/.exec(name) ?? [];
+            return deleted || !owner || !sha256 ? [] : [{ key: name, sha256, bytes: size, owner }];
+          }),
+      );
+
+      return Blobs.of({ put, putFile, file, get, owned, remove, cacheFolder });
     }),
   );
 }

@@ -1,8 +1,10 @@
 import { Blobs, Bus, type BusError, scratchFileIn } from "@subtaxa/bus";
 import {
+  type BlobRef,
   type Event,
   type Failure,
   type FoldEvent,
+  type FoldState,
   progressSubject,
   type RunProgress,
 } from "@subtaxa/contracts";
@@ -38,6 +40,13 @@ export const timestamp: Effect.Effect<string> = Effect.map(
  * empty table of features, must outlive this one's.
  */
 export const ownerOf = ({ runId, fold, epoch }: FoldEvent): string => `${runId}.${fold}.${epoch}`;
+
+/**
+ * What goes when a fold has trained another epoch, or is complete: its checkpoint, unless it is the best one, and its
+ * optimizer. So the best and the last checkpoint are kept while it is trained, and the best one afterwards.
+ */
+export const outdated = ({ checkpoint, optimizer, best }: FoldState): readonly BlobRef[] =>
+  [checkpoint, optimizer].filter((ref) => ref !== null).filter(({ key }) => key !== best?.checkpoint.key);
 
 /** A path for a file to be written and then given to `Blobs.putFile`; what is left of it goes with the scope. */
 export const scratchFile: Effect.Effect<string, BusError, Blobs | Scope.Scope> = Effect.flatMap(

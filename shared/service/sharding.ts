@@ -1,6 +1,7 @@
 import { Blobs, Bus, type BusError, type Fact, type Outcome } from "@subtaxa/bus";
 import {
   batchesIn,
+  type BlobRef,
   CONTRACT_VERSION,
   divide,
   type Division,
@@ -82,6 +83,16 @@ const shardsOf = (event: FoldEvent, count: number) =>
 
 const isComplete = ({ division, shard, portions }: ShardEvent) =>
   portions.length >= portionsOf(division, shard).length;
+
+/** The tables of all portions done so far of the work that this shard is part of. */
+export const portionsDone = (
+  event: FoldEvent,
+  { division }: ShardEvent,
+): Effect.Effect<readonly BlobRef[], BusError, Bus> =>
+  Effect.map(
+    shardsOf(event, division.shards),
+    (known) => known.flatMap((fact) => fact?.event.portions ?? []),
+  );
 
 const progressFor = <E extends SpreadEvent, R>(step: ShardedStep<E, R>, event: E) => ({
   ...{ runId: event.runId, fold: event.fold, epoch: event.epoch, step: stepOf[event.type] },
