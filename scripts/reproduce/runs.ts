@@ -34,7 +34,7 @@ const standing = (
   dataset: string,
   id: string,
 ): Effect.Effect<RunView | undefined, CliError> =>
-  ask(target, `/v1/runs?history=false&limit=1000&dataset=${dataset}`, z.array(RunView)).pipe(
+  ask(target, `/v1/runs?limit=1000&dataset=${dataset}`, z.array(RunView)).pipe(
     Effect.map((runs) => runs.find((run) => run.id === id)),
   );
 

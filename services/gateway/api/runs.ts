@@ -36,8 +36,10 @@ const list = createRoute({
       dataset: z.string().optional(),
       state: RunState.optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(50),
-      history: z.enum(["true", "false"]).default("true")
-        .describe("false: without the epochs, so that a list of many runs stays small"),
+      history: z.enum(["true", "false"]).default("false")
+        .describe(
+          "true: with their settings and all their epochs, as of a single run; that is megabytes for big runs",
+        ),
     }),
   },
   responses: {
