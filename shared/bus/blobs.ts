@@ -86,7 +86,7 @@ export class Blobs extends Context.Service<Blobs, {
       const { data, replicas, limit } = yield* Config.all({
         data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
         replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
-        limit: Config.Number("SUBTAXA_CACHE_LIMIT").pipe(Config.withDefault(10)),
+        limit: Config.Finite("SUBTAXA_CACHE_LIMIT").pipe(Config.withDefault(10)),
       });
       const cacheFolder = resolve(data, "cache");
       const cache = fileCache(cacheFolder, limit * 2 ** 30);
