@@ -4,7 +4,7 @@ import { confusionOf, metricsOf } from "@subtaxa/metrics";
 import { projectAll } from "@subtaxa/runs";
 import { Effect, Stream } from "effect";
 import { expect } from "expect";
-import { ended, json, startRun, startWithOrganisms } from "./support.ts";
+import { ended, json, keptBlobs, startRun, startWithOrganisms } from "./support.ts";
 
 /** The chain of one epoch of a clustering method, after which the next epoch follows. */
 const chain = [
@@ -62,7 +62,7 @@ const scenario = (folder: string) =>
         labels: rowsOf(await (await fetch(`${url}/runs/${id}/labels.csv`)).text()),
         report: await (await fetch(`${url}/runs/${id}/report`)).text(),
       }));
-      return { run, facts, total, ...results };
+      return { run, facts, total, kept: yield* keptBlobs(id, 1), ...results };
     }).pipe(Effect.provide(bus));
   });
 
@@ -72,7 +72,7 @@ const ofType = <T extends Event["type"]>(facts: readonly Fact[], type: T) =>
 Deno.test("the whole loop over HTTP, with the trainer killed in the middle of an epoch", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-loop-" });
   try {
-    const { run, facts, total, metrics, predictions, labels, report } = await Effect.runPromise(
+    const { run, facts, kept, total, metrics, predictions, labels, report } = await Effect.runPromise(
       Effect.scoped(scenario(folder)),
     );
 
@@ -88,6 +88,9 @@ Deno.test("the whole loop over HTTP, with the trainer killed in the middle of an
       `fold.completed ${epochs}`,
       "run.completed",
     ]);
+
+    // of the models, the best one is left
+    expect(kept).toEqual([ofType(facts, "fold.completed")[0]!.state.best!.checkpoint.key]);
 
     // replaying the log explains what the API shows
     expect(RunView.parse(projectAll(facts.map(({ event }) => event)))).toEqual(run);

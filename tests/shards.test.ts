@@ -1,4 +1,4 @@
-import { Blobs, BUCKET, Bus, Connection, FACTS, lagOfConsumer } from "@subtaxa/bus";
+import { Blobs, Bus, Connection, FACTS, lagOfConsumer } from "@subtaxa/bus";
 import {
   type BlobRef,
   decodeFeatures,
@@ -14,13 +14,13 @@ import { confusionOf, metricsOf } from "@subtaxa/metrics";
 import { encodePretrained, runDataFiles } from "@subtaxa/model";
 import { madeUpWeights } from "@subtaxa/model/testing";
 import { TensorWorker } from "@subtaxa/tensorflow";
-import { Objm } from "@nats-io/obj";
 import { Effect, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { type ServiceProcess, type SpreadFold, withSpreadFold } from "../scripts/bench/spread_fold.ts";
 import type { EvaluatorWork } from "../services/evaluator/mod.ts";
 import type { ExtractorWork } from "../services/extractor/mod.ts";
+import { keptBlobs } from "./support.ts";
 
 const env = { SUBTAXA_DETERMINISTIC: "1", SUBTAXA_ACK_WAIT: "3 seconds" };
 
@@ -53,19 +53,6 @@ const portionsBy = (events: readonly Event[]) => {
   expect(new Set(places).size).toBe(places.length);
   return Map.groupBy(done, ({ by }) => by!);
 };
-
-/** What is left of a run in the object store, once it holds no portion any more. */
-const keptBlobs = (runId: string, wanted: number) =>
-  Effect.gen(function* () {
-    const { nc } = yield* Connection;
-    const store = yield* Effect.promise(() => new Objm(nc).open(BUCKET));
-    return yield* Effect.promise(() => store.list()).pipe(
-      Effect.map((all) => all.filter(({ name, deleted }) => !deleted && name.startsWith(`${runId}.`))),
-      Effect.map((all) => all.map(({ name }) => name)),
-      Effect.repeat({ until: (names) => names.length <= wanted }),
-      Effect.timeout("10 seconds"),
-    );
-  });
 
 /** Waits until a service has settled the message with this sequence, and all before. */
 const settled = (service: "extractor" | "evaluator", seq: number) =>

@@ -1,5 +1,6 @@
 /** The application as the tests that cross services start it and talk to it. */
-import { Bus, Connection } from "@subtaxa/bus";
+import { Objm } from "@nats-io/obj";
+import { BUCKET, Bus, Connection } from "@subtaxa/bus";
 import { DatasetView, Problem, RunView } from "@subtaxa/contracts";
 import { ConfigProvider, Data, Duration, Effect, Layer, Schedule } from "effect";
 import { expect } from "expect";
@@ -91,3 +92,16 @@ export const ended = (url: string, id: string): Effect.Effect<RunView, WaitedInV
     async () => RunView.parse(await json(`${url}/runs/${id}`)),
     ({ state }) => state !== "queued" && state !== "running",
   );
+
+/** What is left of a run in the object store, once it owns no more blobs than wanted. */
+export const keptBlobs = (runId: string, wanted: number) =>
+  Effect.gen(function* () {
+    const { nc } = yield* Connection;
+    const store = yield* Effect.promise(() => new Objm(nc).open(BUCKET));
+    return yield* Effect.promise(() => store.list()).pipe(
+      Effect.map((all) => all.filter(({ name, deleted }) => !deleted && name.startsWith(`${runId}.`))),
+      Effect.map((all) => all.map(({ name }) => name)),
+      Effect.repeat({ until: (names) => names.length <= wanted }),
+      Effect.timeout("10 seconds"),
+    );
+  });

@@ -1,7 +1,7 @@
-import type { ProcessView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import {
   patience,
+  type ProcessView,
   readPidFile,
   runningOn,
   servicesOf,

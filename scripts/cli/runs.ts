@@ -34,7 +34,7 @@ export const describeAbsence = (
   });
 
 export const listRuns = (target: Target, limit: number): Effect.Effect<RunView[], CliError> =>
-  ask(target, `/v1/runs?history=false&limit=${limit}`, z.array(RunView));
+  ask(target, `/v1/runs?limit=${limit}`, z.array(RunView));
 
 /** Epochs done, over all folds, and how many there may be at most while it goes on. */
 export const epochsOf = (run: RunView): string => {

@@ -1,6 +1,6 @@
-import { type ClustererView, hasEnded, type ProcessView, type RunView } from "@subtaxa/contracts";
+import { type ClustererView, hasEnded, type RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
-import { runningOn, type StackError } from "../stack/mod.ts";
+import { type ProcessView, runningOn, type StackError } from "../stack/mod.ts";
 import type { Target } from "./api.ts";
 import { listClusterers, versionsOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";

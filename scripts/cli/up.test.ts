@@ -1,8 +1,8 @@
-import { ClustererView, ProcessView } from "@subtaxa/contracts";
+import { ClustererView } from "@subtaxa/contracts";
 import { expect } from "expect";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { isAlive, remember } from "../stack/mod.ts";
+import { isAlive, ProcessView, remember } from "../stack/mod.ts";
 
 const entry = resolve(import.meta.dirname!, "..", "subtaxa.ts");
 const services = [

@@ -46,7 +46,7 @@ const Runs = z.array(z.object({ id: z.string(), state: z.string(), epoch: z.numb
 const readJson = async <S extends z.ZodType>(schema: S, path: string): Promise<z.output<S>> =>
   schema.parse(JSON.parse(await Deno.readTextFile(path)));
 
-const runsAt = async (url: string) => Runs.parse(await (await fetch(`${url}/v1/runs?history=false`)).json());
+const runsAt = async (url: string) => Runs.parse(await (await fetch(`${url}/v1/runs`)).json());
 
 Deno.test("killed in the midst of a run, it goes on with that run, and nothing is started twice", () =>
   inFolder(async (folder) => {

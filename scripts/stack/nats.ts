@@ -1,8 +1,8 @@
 import { type BusError, type NatsServer, startNatsServer } from "@subtaxa/bus";
-import type { ProcessView } from "@subtaxa/contracts";
 import { Clock, Deferred, Effect, Schedule, type Scope } from "effect";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { makePauses, type Timing } from "./timing.ts";
 

@@ -1,8 +1,8 @@
-import { ProcessView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { isAlive } from "./identity.ts";
 

@@ -1,8 +1,8 @@
-import type { ProcessView } from "@subtaxa/contracts";
 import { Effect, type Scope } from "effect";
 import { expect } from "expect";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ProcessView } from "./process_view.ts";
 import { beganAt } from "./identity.ts";
 import {
   readPidFile,

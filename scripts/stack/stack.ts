@@ -1,7 +1,7 @@
-import type { ProcessView } from "@subtaxa/contracts";
 import { Deferred, Effect, type Scope } from "effect";
 import { join, resolve } from "node:path";
 import { ensureNative } from "../setup/mod.ts";
+import type { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { remember } from "./identity.ts";
 import { guard, takeOver } from "./leftovers.ts";

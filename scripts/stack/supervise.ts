@@ -1,7 +1,7 @@
 import { Clock, Deferred, Effect, Fiber, Schedule, type Scope, Stream } from "effect";
 import { join } from "node:path";
-import type { ProcessView } from "@subtaxa/contracts";
 import { z } from "zod";
+import type { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { LogFile } from "./log_file.ts";
 import { runArguments, type ServiceDefinition } from "./services.ts";

@@ -1,6 +1,8 @@
 import { expect } from "expect";
 import fc from "fast-check";
-import { type Candidate, converge } from "./convergence.ts";
+import { type BlobRef, initialFoldState } from "@subtaxa/contracts";
+import { outdated } from "@subtaxa/service";
+import { type Candidate, converge, dethroned } from "./convergence.ts";
 
 const blob = (key: string) => ({ key, sha256: "0".repeat(64), bytes: 1 });
 const candidate = (epoch: number, fScore: number): Candidate => ({
@@ -67,3 +69,38 @@ Deno.test("against a naive look back over all scores", () => {
     },
   ));
 });
+
+for (
+  const [what, scores] of Object.entries({
+    "the best epoch is the last one": [0.1, 0.2, 0.3],
+    "the best epoch is an earlier one": [0.1, 0.5, 0.2, 0.3],
+    "the first epoch stays the best": [0.5, 0.1, 0.1],
+    "there is a new best epoch in the end": [0.5, 0.1, 0.2, 0.9],
+    "every epoch is equal": [0.5, 0.5, 0.5],
+    "there is but one epoch": [0],
+  })
+) {
+  Deno.test(`of a fold's model the best and the last checkpoint and the last optimizer are kept: ${what}`, () => {
+    const stored = new Set<string>();
+    const remove = (refs: readonly BlobRef[]) => {
+      for (const { key } of refs) expect([key, stored.delete(key)]).toEqual([key, true]);
+    };
+    const kept = (...keys: string[]) => expect([...stored].sort()).toEqual([...new Set(keys)].sort());
+    const settings = { minImprovement: 0, patience: 100, epochs: scores.length };
+    let state = initialFoldState(["a", "b"]);
+    for (const [i, fScore] of scores.entries()) {
+      const epoch = i + 1;
+      const [checkpoint, optimizer] = [blob(`c${epoch}`), blob(`o${epoch}`)];
+      stored.add(checkpoint.key).add(optimizer.key);
+      remove(outdated(state));
+      const before = scores.slice(0, i);
+      kept(...(i > 0 ? [`c${1 + before.indexOf(Math.max(...before))}`] : []), `c${epoch}`, `o${epoch}`);
+      const { best } = converge(state.best, { epoch, fScore, checkpoint, labels: null }, settings);
+      remove(dethroned(state.best, best));
+      kept(`c${1 + scores.indexOf(Math.max(...scores.slice(0, epoch)))}`, `c${epoch}`, `o${epoch}`);
+      state = { ...state, checkpoint, optimizer, best };
+    }
+    remove(outdated(state));
+    kept(`c${1 + scores.indexOf(Math.max(...scores))}`);
+  });
+}

@@ -25,3 +25,9 @@ export const converge = (
   if (candidate.epoch >= epochs) return { best: newBest, converged: "epochs" };
   return { best: newBest, converged: candidate.epoch - newBest.epoch >= patience ? "patience" : null };
 };
+
+/** The checkpoint of the former best epoch, which goes once there is a better one. */
+export const dethroned = (
+  former: FoldState["best"],
+  best: NonNullable<FoldState["best"]>,
+): readonly BlobRef[] => former && best.epoch !== former.epoch ? [former.checkpoint] : [];

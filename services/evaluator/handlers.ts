@@ -10,10 +10,10 @@ import {
   subjects,
 } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { inShards, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
+import { inShards, outdated, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Context, Effect, Layer } from "effect";
-import { converge } from "./convergence.ts";
+import { converge, dethroned } from "./convergence.ts";
 import { makeReport } from "./make_report.ts";
 import { joinFolds, scoresOf } from "./scores.ts";
 import type { EvaluatorWork } from "./worker.ts";
@@ -94,8 +94,7 @@ const validation: ShardedStep<EventOf<"epoch.trained">, Needs> = {
         falseNegatives,
         converged,
       };
-      const dethroned = state.best && best.epoch !== state.best.epoch ? [state.best.checkpoint] : [];
-      return { events: [validated], obsolete: dethroned };
+      return { events: [validated], obsolete: dethroned(state.best, best) };
     }),
 };
 
@@ -113,13 +112,13 @@ const scoring: ShardedStep<EventOf<"epoch.validated">, Needs> = {
         confusion,
         predictions: yield* (yield* Blobs).putFile(file),
       };
-      return { events: [completed] };
+      return { events: [completed], obsolete: outdated(event.state) };
     }),
 };
 
 /** The last fold to be completed ends the run. `fold.completed` → `run.completed`, or nothing yet. */
 const join = (event: EventOf<"fold.completed">): Handling =>
-  Effect.gen(function* () {
+  Effect.scoped(Effect.gen(function* () {
     const bus = yield* Bus;
     const blobs = yield* Blobs;
     const events = (yield* bus.history(subjects.run(event.runId))).map((fact) => fact.event);
@@ -129,7 +128,7 @@ const join = (event: EventOf<"fold.completed">): Handling =>
     const at = yield* timestamp;
     const report = yield* blobs.put(new TextEncoder().encode(yield* makeReport(events, at)));
     return { events: [{ v: event.v, type: "run.completed", at, runId: event.runId, metrics, report }] };
-  });
+  }));
 
 export const evaluate = withShards<Needs>((event, shard) => {
   switch (event.type) {

@@ -8,7 +8,7 @@ import {
 } from "@subtaxa/contracts";
 import { type DatasetError, datasetFiles, loadOriginals, readManifest, split } from "@subtaxa/dataset";
 import { runLog, type RunLogError } from "@subtaxa/runs";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { type Gallery, galleryChoices, galleryOf, renderReport, thumbnail } from "./report/mod.ts";
 
 const readLabels = (ref: BlobRef) =>
@@ -27,7 +27,7 @@ const readLabels = (ref: BlobRef) =>
 export const makeReport = (
   events: readonly Event[],
   generatedAt: string,
-): Effect.Effect<string, BusError | DatasetError | ArtifactError | RunLogError, Blobs> =>
+): Effect.Effect<string, BusError | DatasetError | ArtifactError | RunLogError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     const log = yield* Effect.try({
       try: () => runLog(events),
@@ -36,15 +36,14 @@ export const makeReport = (
     const manifest = yield* readManifest(log.spec.manifest);
     const { shardFiles } = yield* datasetFiles(log.spec.manifest);
 
-    const samples = yield* Effect.forEach(
-      galleryChoices(log),
-      ({ index, labels, ...choice }) =>
-        Effect.map(
-          readLabels(labels),
-          (table) => ({ ...choice, subclasses: galleryOf(table, { class: index }) }),
-        ),
-    );
-    const shown = new Set(samples.flatMap(({ subclasses }) => subclasses.flatMap(({ images }) => images)));
+    const choices = galleryChoices(log);
+    const samples = new Map<string, ReturnType<typeof galleryOf>>();
+    // one table shows many classes, and may be large: each is read once, and none is kept
+    for (const shown of Map.groupBy(choices, ({ labels }) => labels.key).values()) {
+      const table = yield* readLabels(shown[0]!.labels);
+      for (const choice of shown) samples.set(choice.class, galleryOf(table, { class: choice.index }));
+    }
+    const shown = new Set([...samples.values()].flat().flatMap(({ images }) => images));
     const originals = yield* loadOriginals({ manifest, shardFiles: (shard) => shardFiles[shard]! }, shown);
     const thumbnails = yield* Effect.promise(async () =>
       new Map(
@@ -52,9 +51,9 @@ export const makeReport = (
           [index, await thumbnail(pixels, side, channels)] as const)),
       )
     );
-    const galleries: Gallery[] = samples.map(({ subclasses, ...choice }) => ({
+    const galleries: Gallery[] = choices.map(({ index: _i, labels: _l, ...choice }) => ({
       ...choice,
-      subclasses: subclasses.map(({ images, ...subclass }) => ({
+      subclasses: samples.get(choice.class)!.map(({ images, ...subclass }) => ({
         ...subclass,
         thumbnails: images.map((image) => ({
           source: thumbnails.get(image)!,

@@ -1,6 +1,6 @@
 import { expect } from "expect";
 import type { Predictions } from "@subtaxa/contracts";
-import { syntheticRun } from "@subtaxa/runs";
+import { syntheticRun } from "@subtaxa/runs/testing";
 import { joinFolds, scoresOf } from "./scores.ts";
 
 const predictions = (rows: { true: number; predicted: number; probability: number[] }[]): Predictions => ({

@@ -12,6 +12,7 @@ import { runDataFiles } from "@subtaxa/model";
 import {
   inShards,
   ownerOf,
+  portionsDone,
   scratchFile,
   type ShardedStep,
   timestamp,
@@ -78,7 +79,7 @@ const embeddings: ShardedStep<EventOf<"adaptation.planned">, Needs> = {
         images: yield* blobs.putFile(imagesFile),
       };
       return { events: [extracted] };
-    }).pipe(Effect.scoped),
+    }),
   splitting: ({ classes }) => classes,
 };
 
@@ -93,7 +94,7 @@ const noted = (note: string): Effect.Effect<BlobRef | null, BusError, Blobs | Ke
     if (text === null) return null;
     const ref = BlobRef.parse(JSON.parse(text));
     const blobs = yield* Blobs;
-    return yield* blobs.file(ref).pipe(
+    return yield* Effect.scoped(blobs.file(ref)).pipe(
       Effect.as(ref),
       Effect.catch((cause) =>
         cause.retryable
@@ -167,7 +168,11 @@ const extractBackbone = (event: EventOf<"run.requested">, shard?: ShardEvent): H
   Effect.gen(function* () {
     if (event.spec.pretrained === null) return yield* unexpected(event);
     const frozen = yield* noted(backboneNote(event.spec));
-    if (frozen !== null) return yield* goOn(event, frozen); // another run may have been quicker
+    if (frozen !== null) {
+      // another run may have been quicker: then what was done here is for nothing
+      const { events } = yield* goOn(event, frozen);
+      return { events, obsolete: shard ? yield* portionsDone(event, shard) : [] };
+    }
     if (event.fold > 0 && !shard) {
       // the first fold has it done for all of them
       const first = yield* (yield* Bus).newest(subjects.fold(event.runId, 0));

@@ -1,5 +1,7 @@
-import { ConfigProvider, Effect, Layer } from "effect";
+import type { Blobs, Bus, Connection } from "@subtaxa/bus";
+import { ConfigProvider, Context, Effect, Layer } from "effect";
 import { expect } from "expect";
+import { gatewayLayer } from "./layers.ts";
 import { isWithin, Settings } from "./settings.ts";
 import { problemIn, withGateway } from "./testing.ts";
 
@@ -70,6 +72,22 @@ const settings = (env: Record<string, string>) =>
     Effect.result,
     Effect.runPromise,
   );
+
+Deno.test("a setting that can't be used is named", async () => {
+  const env = ConfigProvider.layer(ConfigProvider.fromUnknown({ SUBTAXA_CLUSTERER_TIMEOUT: "soon" }));
+  const nothing = Layer.succeedContext(Context.empty() as Context.Context<Blobs | Bus | Connection>);
+  const failure = await Effect.runPromise(
+    Layer.build(gatewayLayer).pipe(
+      Effect.provide(Layer.mergeAll(nothing, env)),
+      Effect.scoped,
+      Effect.flip,
+    ),
+  );
+  expect(failure).toMatchObject({
+    _tag: "GatewayError",
+    reason: { _tag: "Setting", name: "SUBTAXA_CLUSTERER_TIMEOUT" },
+  });
+});
 
 Deno.test("an interface that others reach wants a token; the loopback interface doesn't", async () => {
   for (const host of ["0.0.0.0", "::", "192.168.0.7", "localhost.example", "127.0.0.1.example"]) {

@@ -69,6 +69,35 @@ Deno.test(
 );
 
 Deno.test(
+  "shards of an import that fails stay while another import is under way, which may count on them",
+  withGateway(async (gateway) => {
+    await writeImages(join(gateway.root, "d"), { a: 5, b: 5 });
+    const attempt = (dataset: string, manifestFails: boolean) =>
+      gateway.run(Effect.gen(function* () {
+        const blobs = yield* Blobs;
+        return yield* importDataset(requested(dataset, join(gateway.root, "d"))).pipe(
+          Effect.provideService(
+            Blobs,
+            manifestFails ? Blobs.of({ ...blobs, put: () => Effect.fail(refused) }) : blobs,
+          ),
+          Effect.exit,
+        );
+      }));
+    await gateway.publish(requested("other", join(gateway.root, "d")));
+    const other = await attempt("other", false); // its fact is not published yet
+    if (other._tag === "Failure") throw new Error("it should have been imported");
+    const [imported] = other.value.events as [EventOf<"dataset.imported">];
+    expect((await attempt("failing", true))._tag).toBe("Failure");
+    const bytes = await gateway.run(Effect.gen(function* () {
+      const { shards } = yield* readManifest(imported.manifest);
+      const blobs = yield* Blobs;
+      return yield* Effect.forEach(shards, blobs.get);
+    }));
+    expect(bytes.length).toBe(1);
+  }, { importer: false }),
+);
+
+Deno.test(
   "an import tells how far it is, up to the last file",
   withGateway(async (gateway) => {
     await writeImages(join(gateway.root, "d"), { a: 6, b: 5 });

@@ -56,7 +56,9 @@ const imported = (request: EventOf<"dataset.requested">) =>
       outputFolder: yield* importWorkspace,
       onProgress: report,
     });
-    const ref = yield* store(manifest, shardFiles).pipe(Effect.onError(() => removeUnused(manifest.shards)));
+    const ref = yield* store(manifest, shardFiles).pipe(
+      Effect.onError(() => removeUnused(request, manifest.shards)),
+    );
     return {
       type: "dataset.imported",
       v: CONTRACT_VERSION,
@@ -88,16 +90,28 @@ const store = (manifest: Manifest, shardFiles: readonly string[]) =>
     return yield* blobs.put(new TextEncoder().encode(JSON.stringify(manifest)));
   });
 
-/** Removes the shards of an import that failed, except those that an earlier import found too. */
-const removeUnused = (shards: readonly BlobRef[]): Effect.Effect<void, never, Bus | Blobs> =>
+/**
+ * Removes the shards of an import that failed, except those that an earlier import found too. While another import is under way
+ * all stay: equal shards are stored once, and it may count on these. Whoever imports the folder again finds them.
+ */
+const removeUnused = (
+  request: EventOf<"dataset.requested">,
+  shards: readonly BlobRef[],
+): Effect.Effect<void, never, Bus | Blobs> =>
   Effect.gen(function* () {
     const bus = yield* Bus;
     const blobs = yield* Blobs;
+    const requests = new Map<string, string>();
     const used = new Set<string>();
-    for (const { event } of yield* bus.history(subjects.of("dataset.imported"))) {
+    for (const { event } of yield* bus.history(subjects.datasets)) {
+      if (!("dataset" in event)) continue;
+      if (event.type === "dataset.requested") requests.set(event.dataset, event.at);
+      else requests.delete(event.dataset);
       if (event.type !== "dataset.imported") continue;
       for (const { key } of (yield* readManifest(event.manifest)).shards) used.add(key);
     }
+    if (requests.get(request.dataset) === request.at) requests.delete(request.dataset);
+    if (requests.size > 0) return;
     for (const shard of shards) if (!used.has(shard.key)) yield* blobs.remove(shard);
   }).pipe(
     Effect.catch((error) => Effect.logWarning(`shards of a failed import may be left: ${error.message}`)),

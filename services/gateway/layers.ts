@@ -22,11 +22,12 @@ export const gatewayLayer = Api.layer.pipe(
   )),
   // the settings first: a gateway that must not start touches nothing
   Layer.provideMerge(Settings.layer),
-  Layer.catchTag("ConfigError", ({ name, message }): Layer.Layer<Parts, GatewayError> =>
+  Layer.catchTag("ConfigError", ({ message }): Layer.Layer<Parts, GatewayError> =>
     Layer.effectContext(
       Effect.fail(
         new GatewayError({
-          reason: { _tag: "Setting", name },
+          // the error itself names the setting in its sentence alone
+          reason: { _tag: "Setting", name: /\["(\w+)"\]/.exec(message)?.[1] ?? "unknown" },
           message: `the environment can't be used: ${message}`,
         }),
       ),

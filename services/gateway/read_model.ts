@@ -62,8 +62,8 @@ const heard = (entry: Entry, said: RunProgress): Entry => {
 };
 
 /**
- * The runs and datasets of the event log, folded in memory: complete once the layer is built, then kept up with the
- * stream. Nothing here is stored; the log is the truth.
+ * The runs and datasets of the event log, folded in memory: once the layer is built they hold all that could be read by then, save while
+ * the bus is silent for seconds; then they are kept up with the stream. Nothing here is stored; the log is the truth.
  */
 export class ReadModel extends Context.Service<ReadModel, {
   /** Newest first. */

@@ -154,10 +154,11 @@ Deno.test(
       [1, { ash: 1, birch: 1 }],
       [2, { ash: 2, birch: 1 }],
     ]);
-    const [brief] = await gateway.json<RunView[]>("/v1/runs?history=false");
+    const [brief] = await gateway.json<RunView[]>("/v1/runs");
     const { settings, ...rest } = view;
     expect(brief).toEqual({ ...rest, history: [] });
     expect(await gateway.json(`/v1/runs/${id}?history=false`)).toEqual(brief);
+    expect(await gateway.json("/v1/runs?history=true")).toEqual([view]);
     const { manifest: _m, pretrained: _p, classes: _c, ...asked } = request.spec;
     expect(settings).toEqual(asked);
     const restarted = Effect.flatMap(ReadModel, (model) => model.run(id)).pipe(

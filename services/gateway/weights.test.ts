@@ -25,7 +25,7 @@ Deno.test(
     const first = await pretrainedOf({ weights: path, freeze: "stem" });
     expect(first).toEqual({ key: `sha256-${sha256}`, sha256, bytes: bytes.length });
     expect(await pretrainedOf({ weights: path })).toEqual(first);
-    const file = await gateway.run(Effect.flatMap(Blobs, (blobs) => blobs.file(first!)));
+    const file = await gateway.run(Effect.scoped(Effect.flatMap(Blobs, (blobs) => blobs.file(first!))));
     expect(Buffer.compare(encodePretrained(await readPretrained(file, "small")), bytes)).toBe(0);
     expect(await pretrainedOf({})).toBeNull();
     expect(gateway.logs).toEqual([]);

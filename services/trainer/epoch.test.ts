@@ -188,6 +188,34 @@ Deno.test("an epoch reports every batch, and stops within one of being cancelled
   expect(tf.memory().numTensors).toBe(before);
 });
 
+Deno.test("an epoch that is cancelled while its batch statistics are measured leaves no tensor behind", () => {
+  const before = tf.memory().numTensors;
+  for (const batch of [1, 2]) {
+    let asked: number | undefined;
+    const stop = () =>
+      trainEpoch(
+        input(),
+        { ...quiet, cancelled: () => asked !== undefined && ++asked === batch },
+        () => void (asked = 0),
+      );
+    expect(stop).toThrow(expect.objectContaining({ reason: { _tag: "Cancelled" } }));
+    expect(asked).toBe(batch);
+    expect(tf.memory().numTensors).toBe(before);
+  }
+});
+
+Deno.test("batch statistics are not measured on a batch of a single image", () => {
+  for (const [batchSize, batches] of [[TRAINING - 1, 1], [TRAINING - 2, 2]] as const) {
+    let asked = 0;
+    trainEpoch(
+      input({ spec: spec({ batchSize }) }),
+      { ...quiet, cancelled: () => asked++ < 0 },
+      () => void (asked = 0),
+    );
+    expect(asked).toBe(batches);
+  }
+});
+
 Deno.test("a loss that is no longer finite ends the epoch with advice", () => {
   const before = tf.memory().numTensors;
   const wild = () => trainEpoch(input({ spec: spec({ learningRate: 1e20 }) }), quiet);

@@ -84,7 +84,8 @@ export const trainEpoch = (
     const normalises = [...start.parameters.keys()].some((name) => name.endsWith("/gamma"));
     const sample = stream("measured").shuffle(train.slice()).subarray(0, normalises ? MEASURED_IMAGES : 0);
     const measured = trainee.measure(function* () {
-      for (let from = 0; from < sample.length; from += spec.batchSize) {
+      // a last batch of a single image is left out, as in training
+      for (let from = 0; from + 1 < sample.length; from += spec.batchSize) {
         stopIfCancelled();
         yield inputTensor(inputs, sample.subarray(from, from + spec.batchSize), start.preprocessing);
       }

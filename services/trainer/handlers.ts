@@ -1,9 +1,9 @@
 import { Blobs, type Bus, type BusError, optionalFile, type Outcome } from "@subtaxa/bus";
 import { type BlobRef, type Event, type Failure, following, isFoldEvent } from "@subtaxa/contracts";
 import { runDataFiles } from "@subtaxa/model";
-import { ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
+import { outdated, ownerOf, progressOf, scratchFile, timestamp, unexpected } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
-import { Context, Effect, Layer } from "effect";
+import { Context, Effect, Layer, type Scope } from "effect";
 import type { Stored, TrainerWork, TrainInput } from "./worker.ts";
 
 /** The thread that holds the network. It stays warm between epochs. */
@@ -14,7 +14,7 @@ export class Trainer extends Context.Service<Trainer, TensorWorker<TrainerWork>>
   );
 }
 
-const stored = (ref: BlobRef): Effect.Effect<Stored, BusError, Blobs> =>
+const stored = (ref: BlobRef): Effect.Effect<Stored, BusError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     return { file: yield* (yield* Blobs).file(ref), sha256: ref.sha256 };
   });
@@ -67,7 +67,5 @@ export const train = (event: Event): Effect.Effect<Outcome, Failure, Trainer | B
       state: { ...state, checkpoint: done.checkpoint, optimizer },
       training: done.training,
     };
-    // only the best and the last checkpoint are kept, and the last optimizer
-    const former = [state.checkpoint, state.optimizer].filter((ref) => ref !== null);
-    return { events: [trained], obsolete: former.filter(({ key }) => key !== state.best?.checkpoint.key) };
+    return { events: [trained], obsolete: outdated(state) };
   }));

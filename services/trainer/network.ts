@@ -85,13 +85,19 @@ export class TrainedNetwork {
    */
   measure(batches: Iterable<Tensor4D | Tensor2D>): Checkpoint["statistics"] {
     const parameters = this.#adam.values();
-    const { scope, statistics } = measuring(parameters, this.#frozen);
-    for (const batch of batches) {
-      tf.tidy(() => void this.#forward(scope, batch));
-      batch.dispose();
+    try {
+      const { scope, statistics } = measuring(parameters, this.#frozen);
+      for (const batch of batches) {
+        try {
+          tf.tidy(() => void this.#forward(scope, batch));
+        } finally {
+          batch.dispose();
+        }
+      }
+      return new Map([...frozenStatistics(this.#start), ...statistics()]);
+    } finally {
+      tf.dispose([...parameters.values()]);
     }
-    tf.dispose([...parameters.values()]);
-    return new Map([...frozenStatistics(this.#start), ...statistics()]);
   }
 
   /** Weights and Adam's moments as plain arrays. */

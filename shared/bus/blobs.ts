@@ -1,13 +1,14 @@
 import { Objm, setSha256Backend, StorageType } from "@nats-io/obj";
 import type { BlobRef } from "@subtaxa/contracts";
-import { Config, Context, Effect, Layer, Metric } from "effect";
+import { Config, Context, Effect, Layer, Metric, type Scope } from "effect";
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { pipeline } from "node:stream/promises";
+import { fileCache, onDisk, scratchFileIn } from "./cache.ts";
 import { Connection } from "./connection.ts";
 import { attempt, BusError } from "./error.ts";
 
@@ -61,24 +62,34 @@ export class Blobs extends Context.Service<Blobs, {
   put(bytes: Uint8Array, owner?: string): Effect.Effect<BlobRef, BusError>;
   /** The file is moved into the cache. `sha256`: its hash, where that is known already. */
   putFile(path: string, owner?: string, sha256?: string): Effect.Effect<BlobRef, BusError>;
-  /** Path of the blob's bytes in the local cache, fetched if they are not there. The file is read-only by convention. */
-  file(ref: BlobRef): Effect.Effect<string, BusError>;
+  /**
+   * Path of the blob's bytes in the local cache, fetched if they are not there. The file is read-only by convention, and stays
+   * until the scope ends; then it may go any time.
+   */
+  file(ref: BlobRef): Effect.Effect<string, BusError, Scope.Scope>;
+  /** All blobs in the store that have an owner, with it. */
+  readonly owned: Effect.Effect<readonly (BlobRef & { readonly owner: string })[], BusError>;
   get(ref: BlobRef): Effect.Effect<Uint8Array<ArrayBuffer>, BusError>;
-  /** Removes the blob everywhere; one that isn't there is fine. */
+  /**
+   * Removes the blob from the store and from this machine's cache; one that isn't there is fine. The caches of other machines
+   * evict it some day.
+   */
   remove(ref: BlobRef): Effect.Effect<void, BusError>;
-  /** A path for a file to be made and then given to `putFile`; removed with the scope if it is still there. */
+  /** The folder of the local cache. Other files that can be made anew may lie in it too: they are evicted like blobs. */
   readonly cacheFolder: string;
 }>()("subtaxa/bus/Blobs") {
-  /** Reads `SUBTAXA_DATA` (the cache lies below it) and `SUBTAXA_REPLICAS`. */
+  /** Reads `SUBTAXA_DATA` (the cache lies below it), `SUBTAXA_CACHE_LIMIT` (in GiB) and `SUBTAXA_REPLICAS`. */
   static readonly layer = Layer.effect(
     Blobs,
     Effect.gen(function* () {
       const { nc, untilReady } = yield* Connection;
-      const { data, replicas } = yield* Config.all({
+      const { data, replicas, limit } = yield* Config.all({
         data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
         replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
+        limit: Config.Finite("SUBTAXA_CACHE_LIMIT").pipe(Config.withDefault(10)),
       });
       const cacheFolder = resolve(data, "cache");
+      const cache = fileCache(cacheFolder, limit * 2 ** 30);
       const store = yield* untilReady(attempt(
         "open the object store",
         () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
@@ -87,30 +98,37 @@ export class Blobs extends Context.Service<Blobs, {
       yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
       yield* Metric.update(receivedBytes, 0);
       yield* Effect.promise(() => removeAbandoned(join(cacheFolder, "incoming")));
+      yield* cache.evict;
 
-      const onDisk = <A>(path: string, call: () => Promise<A>) =>
-        Effect.tryPromise({
-          try: call,
-          catch: (cause) =>
-            cause instanceof BusError ? cause : new BusError({
-              reason: { _tag: "Cache", path },
-              message: `could not use the cache file ${path}: ${
-                cause instanceof Error ? cause.message : cause
-              }`,
-              cause,
-            }),
-        });
       const keyOf = (sha256: string, owner?: string) => `${owner ? `${owner}.` : ""}sha256-${sha256}`;
       /** Keys come from messages: nothing in them may lead out of the folder. */
       const pathOf = ({ key, sha256 }: BlobRef) =>
         join(cacheFolder, sha256.slice(0, 2), key.replaceAll(/[^\w.-]/g, "_"));
-      const aside = () => join(cacheFolder, "incoming", crypto.randomUUID());
 
-      const settle = (from: string, ref: BlobRef) =>
-        onDisk(from, async () => {
+      /** The path of an intact file in the cache, held for the scope. */
+      const cached = (ref: BlobRef) =>
+        Effect.gen(function* () {
           const path = pathOf(ref);
-          await mkdir(dirname(path), { recursive: true });
-          await rename(from, path);
+          const file = yield* cache.hold(path);
+          if (file === null) return null;
+          const intact = yield* onDisk(path, async () =>
+            verified.has(ref.key) && (await file.stat()).size === ref.bytes ||
+            (await hashOfFile(path)).sha256 === ref.sha256);
+          if (!intact) {
+            yield* onDisk(path, () =>
+              rm(path, { force: true }));
+            return null;
+          }
+          verified.add(ref.key);
+          return path;
+        });
+
+      /** Moves a file, whose hash is known, into the cache, held for the scope. */
+      const settle = (from: string, ref: BlobRef) =>
+        Effect.gen(function* () {
+          const path = pathOf(ref);
+          if ((yield* cached(ref)) === null) yield* cache.place(from, path);
+          yield* onDisk(from, () => rm(from, { force: true }));
           verified.add(ref.key);
           return path;
         });
@@ -138,19 +156,16 @@ export class Blobs extends Context.Service<Blobs, {
         yield* settle(path, ref);
         yield* upload(ref);
         return ref;
-      });
+      }, Effect.scoped);
 
       const put = Effect.fn("blobs.put")(function* (bytes: Uint8Array, owner?: string) {
-        const path = aside();
-        yield* onDisk(path, async () => {
-          await mkdir(dirname(path), { recursive: true });
-          await writeFile(path, bytes);
-        });
+        const path = yield* scratchFileIn(cacheFolder);
+        yield* onDisk(path, (signal) => writeFile(path, bytes, { signal }));
         return yield* putFile(path, owner);
-      });
+      }, Effect.scoped);
 
-      const download = (ref: BlobRef) =>
-        attempt(`fetch the blob ${ref.key}`, async () => {
+      const download = (ref: BlobRef, path: string) =>
+        attempt(`fetch the blob ${ref.key}`, async (signal) => {
           const object = await store.get(ref.key);
           if (!object) {
             throw new BusError({
@@ -158,27 +173,11 @@ export class Blobs extends Context.Service<Blobs, {
               message: `the object store has no blob ${ref.key}: it was deleted, or the store was replaced`,
             });
           }
-          const path = aside();
-          await mkdir(dirname(path), { recursive: true });
+          signal.throwIfAborted(); // or the file would be made after it was cleared away
           const web = object.data as unknown as NodeReadableStream<Uint8Array>;
-          await pipeline(Readable.fromWeb(web), createWriteStream(path));
+          await pipeline(Readable.fromWeb(web), createWriteStream(path), { signal });
           const failure = await object.error;
           if (failure) throw failure;
-          return path;
-        });
-
-      const cached = (ref: BlobRef) =>
-        onDisk(pathOf(ref), async () => {
-          const path = pathOf(ref);
-          const found = await stat(path).then((info) => info.size, () => null);
-          if (found === null) return null;
-          if (verified.has(ref.key) && found === ref.bytes) return path;
-          if ((await hashOfFile(path)).sha256 === ref.sha256) {
-            verified.add(ref.key);
-            return path;
-          }
-          await rm(path, { force: true });
-          return null;
         });
 
       const file = Effect.fn("blobs.file")(function* (ref: BlobRef) {
@@ -189,11 +188,11 @@ export class Blobs extends Context.Service<Blobs, {
           "subtaxa.cached": there !== null,
         });
         if (there) return there;
-        const path = yield* download(ref);
+        const path = yield* scratchFileIn(cacheFolder);
+        yield* download(ref, path);
         yield* Metric.update(receivedBytes, ref.bytes);
         const { sha256 } = yield* onDisk(path, () => hashOfFile(path));
         if (sha256 !== ref.sha256) {
-          yield* onDisk(path, () => rm(path, { force: true }));
           return yield* new BusError({
             reason: { _tag: "BlobCorrupt", key: ref.key },
             message: `the blob ${ref.key} arrived with the hash ${sha256}`,
@@ -205,7 +204,7 @@ export class Blobs extends Context.Service<Blobs, {
       const get = Effect.fn("blobs.get")(function* (ref: BlobRef) {
         const path = yield* file(ref);
         return yield* onDisk(path, async () => new Uint8Array(await readFile(path)));
-      });
+      }, Effect.scoped);
 
       const remove = Effect.fn("blobs.remove")(function* (ref: BlobRef) {
         yield* onDisk(pathOf(ref), () => rm(pathOf(ref), { force: true }));
@@ -216,11 +215,22 @@ export class Blobs extends Context.Service<Blobs, {
         });
       });
 
-      return Blobs.of({ put, putFile, file, get, remove, cacheFolder });
+      const owned = attempt(
+        "list the blobs",
+        async () =>
+          (await store.list()).flatMap(({ name, size, deleted }) => {
+            const [, owner, sha256] = /^(.+)\.sha256-([0-9a-f]{64})$/.exec(name) ?? [];
+            return deleted || !owner || !sha256 ? [] : [{ key: name, sha256, bytes: size, owner }];
+          }),
+      );
+
+      return Blobs.of({ put, putFile, file, get, owned, remove, cacheFolder });
     }),
   );
 }
 
 /** The local file of a blob that may not be there yet. */
-export const optionalFile = (ref: BlobRef | null): Effect.Effect<string | null, BusError, Blobs> =>
+export const optionalFile = (
+  ref: BlobRef | null,
+): Effect.Effect<string | null, BusError, Blobs | Scope.Scope> =>
   ref ? Effect.flatMap(Blobs, (blobs) => blobs.file(ref)) : Effect.succeed(null);

@@ -32,8 +32,11 @@ const refusals = new Set([
   "PermissionViolationError",
 ]);
 
-/** Runs a NATS call; `operation` completes the sentence "could not …". */
-export const attempt = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, BusError> =>
+/** Runs a NATS call, which is told when it is interrupted; `operation` completes the sentence "could not …". */
+export const attempt = <A>(
+  operation: string,
+  call: (signal: AbortSignal) => Promise<A>,
+): Effect.Effect<A, BusError> =>
   Effect.tryPromise({
     try: call,
     catch: (cause) => {

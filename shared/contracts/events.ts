@@ -283,5 +283,6 @@ export const subjects = {
   shard: (runId: string, fold: number, shard: number): string => `subtaxa.*.*.*.${runId}.${fold}-${shard}`,
   /** All facts of the chain of this event, of which only the newest is acted on. */
   chain: (event: FoldEvent | ShardEvent): string => `subtaxa.*.*.*.${event.runId}.${chainToken(event)}`,
+  datasets: "subtaxa.dataset.*.*.*.*",
   end: (runId: string): string => `subtaxa.run.*.end.${runId}.all`,
 };

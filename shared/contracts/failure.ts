@@ -12,7 +12,7 @@ export interface Failure {
   readonly retryable: boolean;
 }
 
-/** The error as events and the HTTP API show it: `EvaluationError/NoImages`, and the sentence. */
+/** The error as events and the HTTP API show it: `BusError/BlobMissing`, and the sentence. */
 export const describeFailure = (failure: Failure): { tag: string; message: string } => ({
   tag: `${failure._tag}/${failure.reason._tag}`,
   message: failure.message,

@@ -1,6 +1,6 @@
 import { Effect } from "effect";
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Images } from "./batch.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
@@ -41,6 +41,7 @@ export const readImages = (
   Effect.tryPromise({
     try: async () => {
       using file = await Deno.open(path);
+      await file.utime(new Date(), new Date()); // files that were not used for long are evicted
       const length = expected.side ** 2 * expected.channels * expected.count;
       const { size } = await file.stat();
       if (size !== headerBytes + length) throw new Error(`it has ${size} bytes`);
@@ -71,9 +72,10 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => a.every((value, i) => v
 
 /** Writes the file aside and renames it, so that other processes see all of it or nothing. */
 export const writeImages = (path: string, images: Images): Effect.Effect<void, DatasetError> => {
-  const aside = `${path}.${crypto.randomUUID()}`;
+  const folder = join(dirname(path), "incoming"); // where unfinished files are cleared away one day
+  const aside = join(folder, crypto.randomUUID());
   const write = async () => {
-    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.mkdir(folder, { recursive: true });
     using file = await Deno.open(aside, { write: true, createNew: true });
     for (const buffer of [headerOf(images, hashOf(images.pixels)), ...pieces(images.pixels)]) {
       for (let at = 0; at < buffer.length;) at += await file.write(buffer.subarray(at));

@@ -12,6 +12,8 @@ export type DatasetReason =
   | { readonly _tag: "TooFewClasses"; readonly classes: readonly string[] }
   /** A file of this program's own can't be written: disk full, no permission. */
   | { readonly _tag: "Storage"; readonly path: string }
+  /** A worker thread of the import has ended, for want of memory say. */
+  | { readonly _tag: "WorkerCrashed" }
   /** A shard is missing, or is not what the manifest says. */
   | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string }
   | { readonly _tag: "ManifestInvalid"; readonly source: string };
@@ -23,6 +25,6 @@ export class DatasetError extends Data.TaggedError("DatasetError")<{
   readonly cause?: unknown;
 }> implements Failure {
   get retryable(): boolean {
-    return this.reason._tag === "Storage";
+    return this.reason._tag === "Storage" || this.reason._tag === "WorkerCrashed";
   }
 }

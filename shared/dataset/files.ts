@@ -1,6 +1,6 @@
 import { Blobs, type BusError } from "@subtaxa/bus";
 import { type BlobRef, Manifest } from "@subtaxa/contracts";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { DatasetError } from "./error.ts";
 
 /** Where a dataset's parts lie on this machine; a worker thread opens them. */
@@ -39,8 +39,10 @@ const shardsOf = (ref: BlobRef) =>
     ? Effect.succeed(latest.shards)
     : Effect.map(readManifest(ref), ({ shards }) => (latest = { sha256: ref.sha256, shards }).shards);
 
-/** Brings a dataset's manifest and shards into the local cache. */
-export const datasetFiles = (ref: BlobRef): Effect.Effect<DatasetFiles, BusError | DatasetError, Blobs> =>
+/** Brings a dataset's manifest and shards into the local cache, where they stay until the scope ends. */
+export const datasetFiles = (
+  ref: BlobRef,
+): Effect.Effect<DatasetFiles, BusError | DatasetError, Blobs | Scope.Scope> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs;
     const shards = yield* shardsOf(ref);

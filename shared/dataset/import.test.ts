@@ -8,6 +8,7 @@ import sharp from "sharp";
 import { decompress } from "./compression.ts";
 import { DatasetError, importFolder, type ImportOptions } from "./mod.ts";
 import { bmp, tiff, withFolder } from "./testing.ts";
+import { startWorkers } from "./workers.ts";
 
 /** A grey PNG of noise, different for every seed. */
 const noise = (seed: number, width = 12, height = 9): Promise<Uint8Array> => {
@@ -299,3 +300,17 @@ Deno.test(
     expect((await run(options)).manifest.images.length).toBe(300);
   }),
 );
+
+Deno.test("a crash of a reading thread is an error that may pass", async () => {
+  const error = await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+    const ask = yield* startWorkers(1);
+    const unreadable = null as never; // what the thread does not expect
+    return yield* Effect.flip(ask({ root: "/", candidates: unreadable, maxSide: 8 }));
+  })));
+  expect(error).toMatchObject({
+    _tag: "DatasetError",
+    reason: { _tag: "WorkerCrashed" },
+    retryable: true,
+    message: expect.stringContaining("not iterable"),
+  });
+});

@@ -1,5 +1,6 @@
 import { Effect, Queue, type Scope } from "effect";
 import type { Portion } from "./assembly.ts";
+import { DatasetError } from "./error.ts";
 import type { Candidate } from "./walk.ts";
 
 /** What a worker thread is asked to read: decoding and compressing would keep the main thread from everything else. */
@@ -10,7 +11,7 @@ export interface Request {
 }
 
 /** Asks whichever worker is free first. */
-export type Ask = (request: Request) => Effect.Effect<Portion>;
+export type Ask = (request: Request) => Effect.Effect<Portion, DatasetError>;
 
 /** Starts worker threads; they are ended with the scope, in the middle of their work if need be. */
 export const startWorkers = (count: number): Effect.Effect<Ask, never, Scope.Scope> =>
@@ -31,12 +32,18 @@ export const startWorkers = (count: number): Effect.Effect<Ask, never, Scope.Sco
       );
   });
 
-const askOne = (worker: Worker, request: Request): Effect.Effect<Portion> =>
+const askOne = (worker: Worker, request: Request): Effect.Effect<Portion, DatasetError> =>
   Effect.callback((resume) => {
     worker.onmessage = ({ data }: MessageEvent<Portion>) => resume(Effect.succeed(data));
     worker.onerror = (event) => {
       event.preventDefault();
-      resume(Effect.die(new Error(`the import's reading failed: ${event.message}`)));
+      resume(Effect.fail(
+        new DatasetError({
+          reason: { _tag: "WorkerCrashed" },
+          message: `a thread that reads images for the import has ended: ${event.message}`,
+          cause: event.error,
+        }),
+      ));
     };
     worker.postMessage(request);
   });

@@ -74,6 +74,7 @@ const fileBlobs = (folder: string) => {
     putFile: (file) => Effect.flatMap(read(file), put),
     file: (ref) => Effect.succeed(path(ref)),
     get: (ref) => read(path(ref)),
+    owned: Effect.succeed([]),
     remove: (ref) => Effect.promise(() => Deno.remove(path(ref))),
     cacheFolder: folder,
   });

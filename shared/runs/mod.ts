@@ -12,5 +12,4 @@ export {
   withProgress,
 } from "./project.ts";
 export * from "./results.ts";
-export * from "./synthetic.ts";
 export { addUp, progressIn, type Tally } from "./tally.ts";

@@ -1,16 +1,8 @@
 import { expect } from "expect";
 import fc from "fast-check";
 import { Event, type Method, type RunProgress, RunView } from "@subtaxa/contracts";
-import {
-  epochView,
-  isValidated,
-  project,
-  projectAll,
-  runLog,
-  RunLogError,
-  syntheticRun,
-  withProgress,
-} from "./mod.ts";
+import { epochView, isValidated, project, projectAll, runLog, RunLogError, withProgress } from "./mod.ts";
+import { syntheticRun } from "./testing.ts";
 
 const classes = ["copepod", "diatom", "detritus"];
 const made = (options: Partial<Parameters<typeof syntheticRun>[0]> = {}) =>

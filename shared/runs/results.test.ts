@@ -1,7 +1,8 @@
 import { expect } from "expect";
 import { RunMetricsView } from "@subtaxa/contracts";
 import { metricsOf } from "@subtaxa/metrics";
-import { runMetrics, syntheticRun } from "./mod.ts";
+import { runMetrics } from "./mod.ts";
+import { syntheticRun } from "./testing.ts";
 
 const events = syntheticRun({ classes: ["a", "b", "c"], epochs: 3, folds: 3, seed: 1 });
 

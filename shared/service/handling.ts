@@ -1,14 +1,14 @@
-import { Blobs, Bus } from "@subtaxa/bus";
+import { Blobs, Bus, type BusError, scratchFileIn } from "@subtaxa/bus";
 import {
+  type BlobRef,
   type Event,
   type Failure,
   type FoldEvent,
+  type FoldState,
   progressSubject,
   type RunProgress,
 } from "@subtaxa/contracts";
 import { Clock, Data, Effect, type Scope } from "effect";
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { measureProgress } from "./metrics.ts";
 
 /** What handlers of every service do again and again. */
@@ -41,18 +41,18 @@ export const timestamp: Effect.Effect<string> = Effect.map(
  */
 export const ownerOf = ({ runId, fold, epoch }: FoldEvent): string => `${runId}.${fold}.${epoch}`;
 
+/**
+ * What goes when a fold has trained another epoch, or is complete: its checkpoint, unless it is the best one, and its
+ * optimizer. So the best and the last checkpoint are kept while it is trained, and the best one afterwards.
+ */
+export const outdated = ({ checkpoint, optimizer, best }: FoldState): readonly BlobRef[] =>
+  [checkpoint, optimizer].filter((ref) => ref !== null).filter(({ key }) => key !== best?.checkpoint.key);
+
 /** A path for a file to be written and then given to `Blobs.putFile`; what is left of it goes with the scope. */
-export const scratchFile: Effect.Effect<string, never, Blobs | Scope.Scope> = Effect.gen(function* () {
-  const { cacheFolder } = yield* Blobs;
-  const folder = join(cacheFolder, "incoming");
-  return yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      await mkdir(folder, { recursive: true });
-      return join(folder, crypto.randomUUID());
-    }),
-    (path) => Effect.promise(() => rm(path, { force: true })),
-  );
-});
+export const scratchFile: Effect.Effect<string, BusError, Blobs | Scope.Scope> = Effect.flatMap(
+  Blobs,
+  ({ cacheFolder }) => scratchFileIn(cacheFolder),
+);
 
 type Step = Pick<RunProgress, "runId" | "fold" | "epoch" | "step" | "splitting" | "part">;
 type Advance = Omit<RunProgress, keyof Step>;

@@ -11,6 +11,7 @@ import {
 import type { Failure, Problem } from "@subtaxa/contracts";
 import { Cause, type Config, Effect, Exit, Layer, Logger, References } from "effect";
 import { ServiceConfig } from "./config.ts";
+import { cannotListen } from "./error.ts";
 import { countSettled, measureLags, measureWork } from "./metrics.ts";
 import { probe } from "./probes.ts";
 import { telemetry } from "./telemetry.ts";
@@ -59,8 +60,8 @@ const starting = (): Response => {
 };
 
 /**
- * The service as an effect that runs until it is interrupted: probes first, then its layers, its HTTP interface and
- * its consumers. Ready when all of them are up and the bus answers.
+ * The service as an effect that runs until it is interrupted: probes first, then its layers and its HTTP interface,
+ * then its consumers. Ready, while the bus answers, once the first three are up; consumers see to themselves from there on.
  */
 export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
   Effect.gen(function* () {
@@ -77,22 +78,13 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
       if (fetchHandler) return fetchHandler(request);
       return options.http ? starting() : new Response("not found\n", { status: 404 });
     };
+    const [port, setting] = options.http
+      ? [config.port, "SUBTAXA_PORT"] as const
+      : [config.probePort, "SUBTAXA_PROBE_PORT"] as const;
     const server = yield* Effect.acquireRelease(
       Effect.try({
-        try: () =>
-          Deno.serve({
-            hostname: config.host,
-            port: options.http ? config.port : config.probePort,
-            onListen: () => undefined,
-          }, respond),
-        catch: (cause) => ({
-          _tag: "ServiceError",
-          reason: { _tag: "PortTaken" },
-          message: `could not listen on ${config.host}:${options.http ? config.port : config.probePort}: ${
-            cause instanceof Error ? cause.message : cause
-          }; set ${options.http ? "SUBTAXA_PORT" : "SUBTAXA_PROBE_PORT"} to a free port`,
-          retryable: false,
-        }),
+        try: () => Deno.serve({ hostname: config.host, port, onListen: () => undefined }, respond),
+        catch: (cause) => cannotListen(config.host, port, setting, cause),
       }),
       (server) => Effect.promise(() => server.shutdown()).pipe(Effect.timeoutOption("3 seconds")),
     );

@@ -100,6 +100,16 @@ Deno.test("a service listens, becomes ready, counts its messages and drains on S
   }
 });
 
+Deno.test("an address that is none of this machine's is not called a taken port", async () => {
+  const sleeper = startSleeper({ SUBTAXA_HOST: "192.0.2.1" }); // for documentation (RFC 5737)
+  const fatal = JSON.stringify(await sleeper.until((line) => line.message === "the service ends"));
+  expect(fatal).toMatch(/could not listen on 192\.0\.2\.1:.*; see SUBTAXA_HOST/);
+  expect(fatal).not.toContain("free port");
+  await sleeper.drain();
+  expect((await sleeper.process.status).code).toBe(1);
+  await sleeper.process.stdin.close();
+});
+
 Deno.test("a port that is taken is a clear reason to end with code 1", async () => {
   const blocker = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => undefined },

@@ -1,6 +1,7 @@
 import { Blobs, Bus, type BusError, type Fact, type Outcome } from "@subtaxa/bus";
 import {
   batchesIn,
+  type BlobRef,
   CONTRACT_VERSION,
   divide,
   type Division,
@@ -16,7 +17,7 @@ import {
   stepOf,
   subjects,
 } from "@subtaxa/contracts";
-import { Effect } from "effect";
+import { Effect, type Scope } from "effect";
 import { hostname } from "node:os";
 import { ownerOf, progressOf, scratchFile, timestamp } from "./handling.ts";
 
@@ -34,19 +35,26 @@ export interface Portion {
   ) => void;
 }
 
-/** A step of a fold whose work can be done a range of images at a time, by whichever instances there are. */
+/**
+ * A step of a fold whose work can be done a range of images at a time, by whichever instances there are. The scope is that of
+ * one message.
+ */
 export interface ShardedStep<E extends SpreadEvent, R> {
   /** How many images it is about, and how many the network takes at once. */
-  readonly measure: (event: E) => Effect.Effect<Pick<Division, "images" | "batch">, Failure, R>;
-  readonly work: (event: E, portion: Portion) => Effect.Effect<void, Failure, R>;
+  readonly measure: (event: E) => Effect.Effect<
+    Pick<Division, "images" | "batch">,
+    Failure,
+    R | Scope.Scope
+  >;
+  readonly work: (event: E, portion: Portion) => Effect.Effect<void, Failure, R | Scope.Scope>;
   /** Writes the rows of several portions' tables, one after the other, as one table. */
   readonly concatenate: (
     event: E,
     files: readonly string[],
     outputFile: string,
-  ) => Effect.Effect<void, Failure, R>;
+  ) => Effect.Effect<void, Failure, R | Scope.Scope>;
   /** What follows from the whole step's table, which lies in this file. */
-  readonly finish: (event: E, file: string) => Effect.Effect<Outcome, Failure, R>;
+  readonly finish: (event: E, file: string) => Effect.Effect<Outcome, Failure, R | Scope.Scope>;
   /** Classes to be named in its progress. */
   readonly splitting?: (event: E) => string[];
 }
@@ -75,6 +83,16 @@ const shardsOf = (event: FoldEvent, count: number) =>
 
 const isComplete = ({ division, shard, portions }: ShardEvent) =>
   portions.length >= portionsOf(division, shard).length;
+
+/** The tables of all portions done so far of the work that this shard is part of. */
+export const portionsDone = (
+  event: FoldEvent,
+  { division }: ShardEvent,
+): Effect.Effect<readonly BlobRef[], BusError, Bus> =>
+  Effect.map(
+    shardsOf(event, division.shards),
+    (known) => known.flatMap((fact) => fact?.event.portions ?? []),
+  );
 
 const progressFor = <E extends SpreadEvent, R>(step: ShardedStep<E, R>, event: E) => ({
   ...{ runId: event.runId, fold: event.fold, epoch: event.epoch, step: stepOf[event.type] },

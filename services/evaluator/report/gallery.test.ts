@@ -2,7 +2,8 @@ import { expect } from "expect";
 import fc from "fast-check";
 import sharp from "sharp";
 import type { Labels } from "@subtaxa/contracts";
-import { runLog, syntheticRun } from "@subtaxa/runs";
+import { runLog } from "@subtaxa/runs";
+import { syntheticRun } from "@subtaxa/runs/testing";
 import { galleryChoices, galleryOf, thumbnail } from "./mod.ts";
 
 const rows = fc.array(

@@ -1,7 +1,8 @@
 import { expect } from "expect";
 import fc from "fast-check";
 import type { Event, Method } from "@subtaxa/contracts";
-import { runLog, syntheticRun } from "@subtaxa/runs";
+import { runLog } from "@subtaxa/runs";
+import { syntheticRun } from "@subtaxa/runs/testing";
 import { type DataUri, type Gallery, renderReport, type ReportInput, thumbnail } from "./mod.ts";
 
 const pixel: DataUri = await thumbnail(Uint8Array.of(0, 90, 180, 255), 2, 1);

@@ -12,7 +12,6 @@ import {
 } from "@subtaxa/contracts";
 import { labelsCsv, labelsOf, predictionsCsv, runLog, runMetrics } from "@subtaxa/runs";
 import { Effect } from "effect";
-import { readFile } from "node:fs/promises";
 import { ReadModel } from "../read_model.ts";
 import { problem, type ProblemKind, problemResponses } from "../problem.ts";
 import { everywhere, routes } from "./routes.ts";
@@ -99,16 +98,25 @@ const historyOf = (id: string) =>
     return facts.map(({ event }) => event);
   });
 
-/** The paths of all these blobs in the cache: what is missing is found before the answer begins. */
+/**
+ * Brings all these blobs into the cache, so that what is missing is found before the answer begins. `read` fetches one again
+ * that is evicted meanwhile.
+ */
 const inCache = <A extends { readonly ref: BlobRef }>(parts: readonly A[]) =>
   Effect.gen(function* () {
     const blobs = yield* Blobs;
     return yield* Effect.forEach(
       parts,
-      (part) => Effect.map(blobs.file(part.ref), (path) => ({ ...part, path })),
+      (part) =>
+        Effect.as(
+          Effect.scoped(blobs.file(part.ref)),
+          { ...part, read: () => Effect.runPromise(blobs.get(part.ref)) },
+        ),
       { concurrency: 4 },
     );
   });
+
+type Read = () => Promise<Uint8Array>;
 
 /** A table of text as a download, made while it is sent. */
 const csv = (pieces: AsyncIterable<string>, file: string) =>
@@ -119,14 +127,12 @@ const csv = (pieces: AsyncIterable<string>, file: string) =>
     },
   });
 
-const readPredictions = async function* (folds: readonly { fold: number; path: string }[]) {
-  for (const { fold, path } of folds) yield { fold, predictions: decodePredictions(await readFile(path)) };
+const readPredictions = async function* (folds: readonly { fold: number; read: Read }[]) {
+  for (const { fold, read } of folds) yield { fold, predictions: decodePredictions(await read()) };
 };
 
-const readLabels = async function* (epochs: readonly { fold: number; epoch: number; path: string }[]) {
-  for (const { fold, epoch, path } of epochs) {
-    yield { fold, epoch, labels: decodeLabels(await readFile(path)) };
-  }
+const readLabels = async function* (epochs: readonly { fold: number; epoch: number; read: Read }[]) {
+  for (const { fold, epoch, read } of epochs) yield { fold, epoch, labels: decodeLabels(await read()) };
 };
 
 export const resultRoutes = (run: Run) => {
@@ -173,18 +179,20 @@ export const resultRoutes = (run: Run) => {
 
   api.openapi(report, (c) => {
     const id = idOf(c);
-    return run(Effect.gen(function* () {
-      const { end } = yield* completed(id, "report");
-      const path = yield* (yield* Blobs).file(end.report);
-      const file = yield* Effect.promise(() => Deno.open(path));
-      return new Response(file.readable, {
-        headers: {
-          "content-type": "text/html; charset=utf-8",
-          "content-length": String(end.report.bytes),
-          "content-security-policy": reportPolicy,
-        },
-      });
-    }));
+    return run(
+      Effect.gen(function* () {
+        const { end } = yield* completed(id, "report");
+        const path = yield* (yield* Blobs).file(end.report);
+        const file = yield* Effect.promise(() => Deno.open(path));
+        return new Response(file.readable, {
+          headers: {
+            "content-type": "text/html; charset=utf-8",
+            "content-length": String(end.report.bytes),
+            "content-security-policy": reportPolicy,
+          },
+        });
+      }).pipe(Effect.scoped),
+    );
   });
   return api;
 };

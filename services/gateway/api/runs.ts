@@ -42,7 +42,7 @@ const list = createRoute({
       dataset: z.string().optional(),
       state: RunState.optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(50),
-      history: history.default("true"),
+      history: history.default("false"),
     }),
   },
   responses: {

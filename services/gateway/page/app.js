@@ -103,7 +103,7 @@ const showOverview = () => {
   return repeat(async () => {
     const [datasets, runs] = await Promise.all([
       call("GET", "/v1/datasets"),
-      call("GET", "/v1/runs?history=false"),
+      call("GET", "/v1/runs"),
     ]);
     offer(datasets);
     fill(byId("datasets"), datasetTable(datasets));

@@ -10,7 +10,7 @@ const train = (event: Event) =>
     if (!isFoldEvent(event)) return yield* unexpected(event);
     if (event.epoch > 0) return { events: [] };
     const blobs = yield* Blobs;
-    yield* blobs.file(yield* blobs.put(new Uint8Array(1000)));
+    yield* Effect.scoped(blobs.file(yield* blobs.put(new Uint8Array(1000))));
     const report = yield* progressOf({ runId: event.runId, fold: event.fold, epoch: 1, step: "train" });
     report({ done: 1, total: 2, loss: 0.5, imagesPerSecond: 250 });
     if (event.runId === "held") yield* Effect.sleep("10 minutes");

@@ -97,6 +97,8 @@ contract doesn't ask it to.
 {{- end }}
 - name: SUBTAXA_DATA
   value: /data
+- name: SUBTAXA_CACHE_LIMIT
+  value: {{ .root.Values.cache.limit | quote }}
 - name: SUBTAXA_HOST
   value: 0.0.0.0
 - name: SUBTAXA_REPLICAS

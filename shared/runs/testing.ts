@@ -1,3 +1,4 @@
+/** For tests: the event log of a made-up run. */
 import {
   type BlobRef,
   type ClassState,
