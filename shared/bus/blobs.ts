@@ -69,20 +69,18 @@ export class Blobs extends Context.Service<Blobs, {
   /** A path for a file to be made and then given to `putFile`; removed with the scope if it is still there. */
   readonly cacheFolder: string;
 }>()("subtaxa/bus/Blobs") {
-  /** Reads `SUBTAXA_DATA` (the cache lies below it) and `SUBTAXA_REPLICAS`. */
+  /** Reads `SUBTAXA_DATA` (the cache lies below it). */
   static readonly layer = Layer.effect(
     Blobs,
     Effect.gen(function* () {
-      const { nc, untilReady } = yield* Connection;
-      const { data, replicas } = yield* Config.all({
-        data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
-        replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
-      });
+      const { nc, keep } = yield* Connection;
+      const data = yield* Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa"));
       const cacheFolder = resolve(data, "cache");
-      const store = yield* untilReady(attempt(
-        "open the object store",
-        () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
-      ));
+      const store = yield* keep({
+        what: "the object store",
+        stream: `OBJ_${BUCKET}`,
+        make: (replicas) => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
+      });
       const verified = new Set<string>();
       yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
       yield* Metric.update(receivedBytes, 0);
