@@ -1,3 +1,4 @@
+import { PrometheusMetrics } from "effect/observability";
 import { expect } from "expect";
 import { problemIn, withGateway } from "./testing.ts";
 
@@ -99,5 +100,18 @@ Deno.test(
     }
     expect(Deno.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
     expect(await gateway.json("/v1/datasets")).toEqual([]);
+  }),
+);
+
+Deno.test(
+  "methods that nobody knows are counted as one",
+  withGateway(async (gateway) => {
+    for (const method of ["BREW", "FROB"]) {
+      const response = await fetch(`${gateway.base}/v1/runs`, { method });
+      await problemIn(response, 405);
+    }
+    const metrics = await gateway.run(PrometheusMetrics.format());
+    expect(metrics).toMatch(/http_requests_total\{[^}]*method="_OTHER"[^}]*status="405"[^}]*\} 2/);
+    expect(metrics).not.toMatch(/BREW|FROB/);
   }),
 );
