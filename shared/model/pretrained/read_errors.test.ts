@@ -110,11 +110,10 @@ Deno.test("a wrong file is a typed error that names the file, the layer, what wa
     "a shard that leads out of the folder": [
       "model.json",
       async (path) => {
-        const folder = join(path, "..");
         await writeTfjs(path, { "a/kernel": ["float32", 2] });
-        const shard = join(folder, "group1-shard2of2.bin");
-        await Deno.rename(shard, `${folder}-elsewhere.bin`);
-        await Deno.symlink(`${folder}-elsewhere.bin`, shard);
+        const shard = join(path, "../group1-shard2of2.bin");
+        await Deno.remove(shard);
+        await Deno.symlink(import.meta.filename!, shard);
       },
       "Malformed",
       /'group1-shard2of2\.bin' lies outside its folder/,

@@ -90,7 +90,9 @@ authorization {
             "$JS.API.STREAM.MSG.DELETE.*"
             "$JS.API.STREAM.PURGE.SUBTAXA"
             "$JS.API.STREAM.PURGE.SUBTAXA_DEAD"
+            {{- if ne $user "gateway" }}
             "$JS.API.STREAM.UPDATE.*"
+            {{- end }}
             "$JS.API.ACCOUNT.PURGE.>"
             "$JS.API.SERVER.>"
             "$JS.API.META.>"
