@@ -12,7 +12,7 @@ import { drawDataset } from "../scripts/demo/images.ts";
 import { type Manifest, render, type Rendered, toolsMissing } from "../scripts/deploy/mod.ts";
 import { pythonWith } from "../scripts/python/mod.ts";
 import { root, servicesOf, startStack } from "../scripts/stack/mod.ts";
-import { json, post, until } from "./support.ts";
+import { json, post, until, type WaitedInVain } from "./support.ts";
 
 const missing = toolsMissing();
 
@@ -122,7 +122,7 @@ const mountUsers = async (
 const startCluster = (
   manifests: readonly Manifest[],
   folder: string,
-): Effect.Effect<Server[], never, Scope.Scope> =>
+): Effect.Effect<Server[], WaitedInVain, Scope.Scope> =>
   Effect.gen(function* () {
     const { data } = ConfigMap.parse(named(manifests, "ConfigMap", "demo-subtaxa-nats"));
     const [conf, script] = [data["nats.conf"]!, join(folder, "users.sh")];
@@ -158,7 +158,11 @@ const startCluster = (
         await Deno.writeTextFile(path, here);
       });
       yield* spawned("/bin/sh", { args: [script, join(folder, "users"), run, "0.2"] });
-      yield* until(() => Promise.resolve(existsSync(join(run, "users.conf"))), (there) => there);
+      yield* until(
+        "NATS's users",
+        () => Promise.resolve(existsSync(join(run, "users.conf"))),
+        (there) => there,
+      );
       yield* spawned(natsServerPath(subtaxaHome(), currentPlatform()!), {
         args: ["--config", path, "--log", log],
         env: { ...env, SERVER_NAME: name },
@@ -431,7 +435,11 @@ const scenario = (folder: string, { manifests }: Rendered) =>
     );
     const entered: NatsConnection[] = [];
     for (const server of servers) {
-      const client = yield* until(() => enter(server).catch(() => null), (client) => client !== null);
+      const client = yield* until(
+        "the new clusterer's entry",
+        () => enter(server).catch(() => null),
+        (client) => client !== null,
+      );
       entered.push(client!);
     }
     expect(yield* connections()).toEqual(expect.arrayContaining(before));

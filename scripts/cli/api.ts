@@ -29,6 +29,12 @@ const unreachable = ({ url }: Target, cause: unknown): CliError =>
       `start Subtaxa with "subtaxa up", or name its address with --url or SUBTAXA_PORT`,
   });
 
+const broken = ({ url }: Target, cause: unknown): CliError =>
+  new CliError({
+    reason: { _tag: "Broken", url },
+    message: `the connection to ${url} broke off (${briefly(cause)}): try again`,
+  });
+
 const unintelligible = (url: string, detail: string): CliError =>
   new CliError({
     reason: { _tag: "Unintelligible", url },
@@ -111,23 +117,30 @@ export const serverEvents = (
         ? Stream.fromReadableStream({
           evaluate: () =>
             body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream()),
-          onError: (cause) => unreachable(target, cause),
+          onError: (cause) => broken(target, cause),
         })
         : Stream.empty,
   ));
 
-/**
- * Repeats following something until it is over; a lost connection is taken up again for a minute, and so
- * is one to a gateway that is still starting.
- */
-export const untilOver = <A>(
-  follow: Effect.Effect<A, CliError>,
-  isOver: (outcome: A) => boolean,
-): Effect.Effect<A, CliError> =>
-  follow.pipe(
+/** Tries again for a minute while the gateway can't be reached or is still starting. */
+const patiently = <A>(effect: Effect.Effect<A, CliError>): Effect.Effect<A, CliError> =>
+  effect.pipe(
     Effect.retry({
       schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" })),
       while: ({ retryable }) => retryable,
     }),
+  );
+
+/**
+ * Asks how something stands until it is over, each time after having followed its `events`. The gateway may be away for a
+ * minute, as often as it likes: once it has answered, the minute begins anew, however its answer ends.
+ */
+export const untilOver = <A>(
+  state: Effect.Effect<A, CliError>,
+  isOver: (state: A) => boolean,
+  events: Effect.Effect<void, CliError> = Effect.void,
+): Effect.Effect<A, CliError> =>
+  patiently(events.pipe(Effect.catchIf(({ reason }) => reason._tag === "Broken", () => Effect.void))).pipe(
+    Effect.andThen(patiently(state)),
     Effect.repeat({ schedule: Schedule.spaced("1 second"), until: isOver }),
   );

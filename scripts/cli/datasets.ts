@@ -74,21 +74,18 @@ const followImport = (target: Target, name: string, json: boolean): Effect.Effec
   Effect.scoped(Effect.gen(function* () {
     const screen = yield* makeScreen({ json });
     const label = `importing ${name}`;
-    const once = Effect.gen(function* () {
-      yield* Stream.runForEach(
-        serverEvents(target, `${pathOf(name)}/events`),
-        ({ event, data }) =>
-          Effect.sync(() => {
-            if (event !== "progress") return;
-            const progress = DatasetProgress.safeParse(JSON.parse(data));
-            if (!progress.success) return;
-            const { done, total, rejected } = progress.data;
-            screen.gauge(name, { label, done, total, details: rejected > 0 ? `${rejected} rejected` : "" });
-          }),
-      );
-      return yield* datasetView(target, name);
-    });
-    return yield* untilOver(once, ({ state }) => state !== "importing");
+    const events = Stream.runForEach(
+      serverEvents(target, `${pathOf(name)}/events`),
+      ({ event, data }) =>
+        Effect.sync(() => {
+          if (event !== "progress") return;
+          const progress = DatasetProgress.safeParse(JSON.parse(data));
+          if (!progress.success) return;
+          const { done, total, rejected } = progress.data;
+          screen.gauge(name, { label, done, total, details: rejected > 0 ? `${rejected} rejected` : "" });
+        }),
+    );
+    return yield* untilOver(datasetView(target, name), ({ state }) => state !== "importing", events);
   }));
 
 /** Imports a folder and waits until that is done; returns the dataset, which may have failed. */

@@ -5,6 +5,8 @@ export type CliReason =
   /** The command line itself is wrong. */
   | { readonly _tag: "Usage" }
   | { readonly _tag: "Unreachable"; readonly url: string }
+  /** The gateway answered, and its answer ended before it was whole. */
+  | { readonly _tag: "Broken"; readonly url: string }
   /** The gateway said no (problem+json), or with status 503 not yet. */
   | { readonly _tag: "Refused"; readonly status: number }
   /** What answered is no Subtaxa of this version. */
@@ -18,7 +20,7 @@ export class CliError extends Data.TaggedError("CliError")<{
   readonly message: string;
 }> implements Failure {
   get retryable(): boolean {
-    return this.reason._tag === "Unreachable" ||
+    return this.reason._tag === "Unreachable" || this.reason._tag === "Broken" ||
       (this.reason._tag === "Refused" && this.reason.status === 503);
   }
 }

@@ -1,11 +1,13 @@
 import { RunRequest, type RunView } from "@subtaxa/contracts";
 import { Command, CommanderError } from "commander";
-import { Effect } from "effect";
+import { Effect, Fiber, Stream } from "effect";
 import { expect } from "expect";
 import { z } from "zod";
-import { describeProblem } from "./api.ts";
+import { TestClock } from "effect/testing";
+import { describeProblem, serverEvents, untilOver } from "./api.ts";
 import { describeClusterers } from "./clusterers.ts";
 import { describeRejected, nameFrom } from "./datasets.ts";
+import { CliError } from "./error.ts";
 import { flagsOf, requestOf } from "./flags.ts";
 import { narrator } from "./narrate.ts";
 import { makePlainScreen } from "./screen.ts";
@@ -75,6 +77,56 @@ Deno.test("a problem is told once", () => {
     .toBe("The request doesn't fit: epochs: must be at least 1");
   expect(describeProblem({ ...problem, detail: "see below", errors }))
     .toBe("The request doesn't fit: see below\n  epochs: must be at least 1");
+});
+
+Deno.test("following goes on over any number of breaks, each of less than a minute, and ends with one of more", async () => {
+  const url = "http://gateway";
+  const failing = (_tag: "Unreachable" | "Broken") => new CliError({ reason: { _tag, url }, message: _tag });
+  /** What becomes of each connection in turn; the state is asked for where one has been there. */
+  const follow = (connections: ("refused" | "breaks" | "ends")[], states: (boolean | "refused")[]) =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const events = Effect.gen(function* () {
+          const next = connections.shift();
+          if (next === "refused" || next === undefined) return yield* failing("Unreachable");
+          yield* Effect.sleep("2 hours");
+          if (next === "breaks") return yield* failing("Broken");
+        });
+        const state = Effect.suspend(() => {
+          const next = states.shift()!;
+          return next === "refused" ? Effect.fail(failing("Unreachable")) : Effect.succeed(next);
+        });
+        const following = yield* Effect.forkChild(Effect.result(untilOver(state, (over) => over, events)));
+        yield* TestClock.adjust("1 day");
+        return yield* Fiber.join(following);
+      }).pipe(Effect.provide(TestClock.layer())),
+    );
+  expect(
+    await follow(
+      ["refused", "breaks", "refused", "breaks", "ends", "refused", "refused", "ends"],
+      [false, "refused", false, "refused", false, true],
+    ),
+  ).toMatchObject({ _tag: "Success", success: true });
+  expect(await follow(["breaks"], [false])).toMatchObject({
+    _tag: "Failure",
+    failure: { reason: { _tag: "Unreachable" } },
+  });
+});
+
+Deno.test("a stream of events that breaks off is told from a gateway that isn't there", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const target = { url: `http://127.0.0.1:${listener.addr.port}` };
+  const events = () => Effect.runPromise(Effect.flip(Stream.runDrain(serverEvents(target, "/events"))));
+  const answered = (async () => {
+    using connection = await listener.accept();
+    await connection.read(new Uint8Array(1024));
+    const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\n";
+    await connection.write(new TextEncoder().encode(`${head}data: {}\n\n`));
+  })();
+  expect((await events()).reason._tag).toBe("Broken");
+  await answered;
+  listener.close();
+  expect((await events()).reason._tag).toBe("Unreachable");
 });
 
 Deno.test("rejected files are grouped by reason, most frequent first, the first few named", () => {

@@ -62,7 +62,7 @@ const follow = (target: Target, view: RunView, screen: Screen): Effect.Effect<vo
     const tell = narrator(view);
     const lastEventId = yield* Ref.make("");
     const ended = yield* Ref.make(false);
-    const once = Effect.gen(function* () {
+    const events = Effect.gen(function* () {
       const messages = serverEvents(target, `${pathOf(view.id)}/events`, yield* Ref.get(lastEventId));
       yield* Stream.runForEach(messages, ({ id, event, data }) =>
         Effect.gen(function* () {
@@ -80,9 +80,11 @@ const follow = (target: Target, view: RunView, screen: Screen): Effect.Effect<vo
           if ("fold" in fact.data) screen.remove(`fold ${fact.data.fold}`); // the step is over
           if (isEnd(fact.data)) yield* Ref.set(ended, true);
         }));
+    });
+    const over = Effect.gen(function* () {
       return (yield* Ref.get(ended)) || hasEnded(yield* runView(target, view.id));
     });
-    yield* untilOver(once, (over) => over);
+    yield* untilOver(over, (over) => over, events);
   });
 
 /** Watches a run to its end; returns it as it ended. */

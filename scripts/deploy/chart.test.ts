@@ -419,6 +419,16 @@ test("another clusterer is one entry", async () => {
   }
 });
 
+test("of the users of NATS, the gateway alone may change the settings of streams", async () => {
+  const [[, { manifests }]] = await renderAll({ all: {} }) as [[string, Rendered]];
+  const conf = JSON.stringify(find(manifests, "ConfigMap", "nats"));
+  const users = [...conf.matchAll(/user: ([\w-]+)\\n\s+password: \S+\s+permissions[^]*?deny: \[([^]*?)\]/g)];
+  expect(users.length).toBeGreaterThan(3);
+  for (const [, user, denied] of users) {
+    expect([user, denied!.includes("STREAM.UPDATE")]).toEqual([user, user !== "gateway"]);
+  }
+});
+
 test("services ask for the memory that deploy/README.md measured", async () => {
   const readme = readFileSync(resolve(import.meta.dirname!, "../../deploy/README.md"), "utf8");
   const rows = [...readme.matchAll(/^\| (\w+) +\| (\d+) +\| (\d+) +\|$/gm)];

@@ -12,7 +12,7 @@ import {
 import { runDataFiles } from "@subtaxa/model";
 import { inShards, outdated, type ShardedStep, timestamp, unexpected, withShards } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
-import { Context, Effect, Layer } from "effect";
+import { Context, Effect, Layer, Stream } from "effect";
 import { converge, dethroned } from "./convergence.ts";
 import { makeReport } from "./make_report.ts";
 import { joinFolds, scoresOf } from "./scores.ts";
@@ -116,18 +116,32 @@ const scoring: ShardedStep<EventOf<"epoch.validated">, Needs> = {
     }),
 };
 
-/** The last fold to be completed ends the run. `fold.completed` → `run.completed`, or nothing yet. */
+/**
+ * The last fold to be completed ends the run. `fold.completed` → `run.completed`, or nothing yet. Every fold asks the
+ * stream's leader for all of them when it is completed, and the one that came last goes on: that one sees all others.
+ */
 const join = (event: EventOf<"fold.completed">): Handling =>
   Effect.scoped(Effect.gen(function* () {
+    const { runId, spec, fold, v } = event;
     const bus = yield* Bus;
-    const blobs = yield* Blobs;
-    const events = (yield* bus.history(subjects.run(event.runId))).map((fact) => fact.event);
-    const completed = events.filter((event) => event.type === "fold.completed");
-    const metrics = joinFolds(event.spec, completed);
-    if (!metrics) return { events: [] };
+    const newest = yield* Effect.forEach(
+      Array.from({ length: spec.folds }, (_, k) => k),
+      (k) => bus.newestFact(subjects.fold(runId, k)),
+      { concurrency: "unbounded" },
+    );
+    const last = Math.max(...newest.map((fact) => fact?.seq ?? 0));
+    const completed = newest.map((fact) => fact?.event).filter((fact) => fact?.type === "fold.completed");
+    const metrics = joinFolds(spec, completed);
+    if (!metrics || newest[fold]!.seq < last) return { events: [] };
+    // read up to what the leader knows: a replica that the facts are read from may be behind
+    const facts = yield* bus.facts({ filter: subjects.run(runId) }).pipe(
+      Stream.takeUntil(({ seq }) => seq >= last),
+      Stream.map((fact) => fact.event),
+      Stream.runCollect,
+    );
     const at = yield* timestamp;
-    const report = yield* blobs.put(new TextEncoder().encode(yield* makeReport(events, at)));
-    return { events: [{ v: event.v, type: "run.completed", at, runId: event.runId, metrics, report }] };
+    const report = yield* (yield* Blobs).put(new TextEncoder().encode(yield* makeReport(facts, at)));
+    return { events: [{ v, type: "run.completed", at, runId, metrics, report }] };
   }));
 
 export const evaluate = withShards<Needs>((event, shard) => {

@@ -64,6 +64,43 @@ Deno.test(
   }, { env: { SUBTAXA_TOKEN: token } }),
 );
 
+/** Status and body of a GET with this Host header, which `fetch` doesn't let one choose. */
+const getAs = async (base: string, host: string, path: string) => {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(base).port) });
+  const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(request));
+  const answer = await new Response(connection.readable).text();
+  return { status: Number(answer.split(" ")[1]), answer };
+};
+
+Deno.test(
+  "without a token, the gateway answers only to this machine's names: another name may lead here by DNS rebinding",
+  withGateway(async ({ base }) => {
+    for (const path of ["/v1/runs", "/", "/openapi.json"]) {
+      for (const host of ["localhost", "localhost:8080", "127.0.0.1:1", "127.8.8.8", "[::1]", "[::1]:8080"]) {
+        expect([host, (await getAs(base, host, path)).status]).toEqual([host, 200]);
+      }
+      for (
+        const host of ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "[::2]"]
+      ) {
+        const { status, answer } = await getAs(base, host, path);
+        expect([host, status]).toEqual([host, 403]);
+        expect(answer).toMatch(
+          /application\/problem\+json[^]*urn:subtaxa:problem:foreign-host.*SUBTAXA_TOKEN/,
+        );
+      }
+    }
+  }),
+);
+
+Deno.test(
+  "with a token, the gateway answers to any name",
+  withGateway(async ({ base }) => {
+    expect((await getAs(base, "subtaxa.example", "/")).status).toBe(200);
+    expect((await getAs(base, "subtaxa.example", "/v1/runs")).status).toBe(401);
+  }, { env: { SUBTAXA_TOKEN: token } }),
+);
+
 const settings = (env: Record<string, string>) =>
   Settings.pipe(
     Effect.provide(Settings.layer.pipe(

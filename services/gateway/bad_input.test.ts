@@ -1,3 +1,4 @@
+import { PrometheusMetrics } from "effect/observability";
 import { expect } from "expect";
 import { problemIn, withGateway } from "./testing.ts";
 import { importTrees } from "./testing_run.ts";
@@ -133,5 +134,18 @@ Deno.test(
     }
     const fits = { sampling: "grouped", batchSize: 8, imagesPerClass: 4 };
     expect((await gateway.post("/v1/runs", { dataset: "trees", ...fits })).status).toBe(202);
+  }),
+);
+
+Deno.test(
+  "methods that nobody knows are counted as one",
+  withGateway(async (gateway) => {
+    for (const method of ["BREW", "FROB"]) {
+      const response = await fetch(`${gateway.base}/v1/runs`, { method });
+      await problemIn(response, 405);
+    }
+    const metrics = await gateway.run(PrometheusMetrics.format());
+    expect(metrics).toMatch(/http_requests_total\{[^}]*method="_OTHER"[^}]*status="405"[^}]*\} 2/);
+    expect(metrics).not.toMatch(/BREW|FROB/);
   }),
 );

@@ -4,7 +4,10 @@ import { withGateway } from "./testing.ts";
 
 interface Operation {
   readonly summary?: string;
-  readonly responses: Record<string, { content?: Record<string, { schema: { $ref?: string } }> }>;
+  readonly responses: Record<
+    string,
+    { description: string; content?: Record<string, { schema: { $ref?: string } }> }
+  >;
 }
 interface Description {
   readonly paths: Record<string, Record<string, Operation>>;
@@ -47,6 +50,14 @@ Deno.test(
         expect(Object.keys(content!)).toEqual(["application/problem+json"]);
         expect(content!["application/problem+json"]!.schema.$ref).toBe("#/components/schemas/Problem");
       }
+    }
+    const starting = Object.values(api.paths["/v1/runs"]!["post"]!.responses).map(({ description }) =>
+      description
+    );
+    for (
+      const kind of ["path-not-importable", "unusable-weights", "weights-not-fetched", "too-many-classes"]
+    ) {
+      expect(starting.join()).toContain(kind);
     }
     expect(Object.keys(api.components.schemas)).toEqual(expect.arrayContaining([
       "Dataset",

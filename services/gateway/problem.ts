@@ -11,6 +11,7 @@ export const PROBLEM_TYPE = "application/problem+json";
 export const problems = {
   "malformed-json": { status: 400, title: "The body is no JSON" },
   "unauthorized": { status: 401, title: "The token is missing or wrong" },
+  "foreign-host": { status: 403, title: "The gateway isn't known by this name" },
   "cross-site": { status: 403, title: "Other sites may not change anything here" },
   "unknown-route": { status: 404, title: "There is nothing at this address" },
   "unknown-dataset": { status: 404, title: "There is no such dataset" },
@@ -28,6 +29,7 @@ export const problems = {
   "unknown-clusterer": { status: 422, title: "There is no such clusterer" },
   "unusable-weights": { status: 422, title: "The network can't start from these weights" },
   "impossible-split": { status: 422, title: "The dataset is too small for this run" },
+  "too-many-classes": { status: 422, title: "The dataset has too many classes" },
   "key-reused": { status: 422, title: "The Idempotency-Key belongs to another request" },
   "internal": { status: 500, title: "Something unexpected happened" },
   "weights-not-fetched": { status: 503, title: "The weights could not be fetched" },
@@ -54,6 +56,10 @@ export const problem = (
   message: string,
   more: { errors?: readonly FieldError[]; headers?: Record<string, string> } = {},
 ): ProblemError => new ProblemError({ reason: { _tag: kind }, message, ...more });
+
+/** What may be there again in a moment. */
+export const unavailable = (message: string): ProblemError =>
+  problem("unavailable", message, { headers: { "retry-after": "5" } });
 
 /** One field of the request is wrong, for a reason that its schema can't know. */
 export const fieldProblem = (kind: ProblemKind, field: string, message: string): ProblemError =>
@@ -100,10 +106,10 @@ export const invalidRequest = (error: z.core.$ZodError): ProblemError => {
 };
 
 /** What NATS or the cache could not do, as the answer to a request that needed it. */
-export const ofBusError = (error: BusError): ProblemError =>
-  error.reason._tag === "BlobMissing"
-    ? problem("result-lost", error.message)
-    : problem("unavailable", error.message, { headers: { "retry-after": "5" } });
+export const ofBusError = (error: BusError): ProblemError => {
+  if (error.reason._tag === "BlobMissing") return problem("result-lost", error.message);
+  return error.retryable ? unavailable(error.message) : problem("internal", error.message);
+};
 
 /** The responses of a route for its problems, for the API's description. */
 export const problemResponses = (...kinds: ProblemKind[]) => {

@@ -191,7 +191,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             Effect.map((manifest) => datasetView(log, manifest)),
             Effect.catchIf(
               // lost or damaged for good, not just out of reach
-              ({ reason }) => reason._tag !== "Unreachable" && reason._tag !== "Refused",
+              ({ reason }) => !["Unreachable", "Closed", "Refused"].includes(reason._tag),
               (error) =>
                 Effect.succeed<DatasetView>({
                   name: log.name,

@@ -117,6 +117,35 @@ Deno.test(
 );
 
 Deno.test(
+  "a HEAD of an event stream has its headers, and follows nothing",
+  withGateway(async (gateway) => {
+    await importTrees(gateway);
+    const id = await startRun(gateway);
+    const consumers = () =>
+      gateway.run(
+        Effect.flatMap(Connection, ({ jsm }) =>
+          Effect.promise(async () =>
+            (await Array.fromAsync(jsm.consumers.list("SUBTAXA"))).map(({ name }) =>
+              name
+            ).sort()
+          )),
+      );
+    await gateway.get("/v1/datasets/trees/events").then((response) => response.text());
+    const before = await consumers();
+    for (const path of [`/v1/runs/${id}/events`, "/v1/datasets/trees/events"]) {
+      const response = await fetch(gateway.base + path, { method: "HEAD" });
+      expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+      expect(await response.text()).toBe("");
+    }
+    // whatever the others began has begun before another stream is read to its end
+    const bystander = await startRun(gateway);
+    await (await gateway.post(`/v1/runs/${bystander}/cancel`)).text();
+    await take(messages(gateway, `/v1/runs/${bystander}/events`));
+    expect(await consumers()).toEqual(before);
+  }),
+);
+
+Deno.test(
   "results: not before the run has completed, then metrics, tables and report",
   withGateway(async (gateway) => {
     await importTrees(gateway);

@@ -4,7 +4,8 @@ import { realpath } from "node:fs/promises";
 import { isAbsolute, relative, resolve } from "node:path";
 import { GatewayError } from "./error.ts";
 
-const isLoopback = (host: string) =>
+/** Whether only this machine reaches the host; an IPv6 address without brackets. */
+export const isLoopback = (host: string) =>
   host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 
 /** Whether `path` is `folder` or lies below it; both absolute. */

@@ -16,6 +16,7 @@ import type { Clusterers } from "./clusterers.ts";
 import { fieldProblem, problem, type ProblemError } from "./problem.ts";
 import { ReadModel } from "./read_model.ts";
 import { checkClusterer } from "./check_clusterer.ts";
+import { checkMessages } from "./event_size.ts";
 import type { Settings } from "./settings.ts";
 import { checkSettings, checkSides } from "./settings_check.ts";
 import { pretrainedOf } from "./weights.ts";
@@ -48,7 +49,7 @@ const pinnedSpec = (
 ): Effect.Effect<
   RunSpec,
   ProblemError | BusError | DatasetError,
-  ReadModel | Clusterers | Blobs | Settings
+  ReadModel | Clusterers | Bus | Blobs | Settings
 > =>
   Effect.gen(function* () {
     const model = yield* ReadModel;
@@ -77,6 +78,7 @@ const pinnedSpec = (
     yield* checkSettings(request);
     const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
     yield* checkSides(manifest, view.maxSide, spec);
+    yield* checkMessages(spec, manifest.images.length);
     yield* checkClusterer(spec);
     return { ...spec, pretrained: yield* pretrainedOf(request) };
   });

@@ -6,8 +6,10 @@ import { expect } from "expect";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { WorkerError } from "@subtaxa/tensorflow";
 import { problemIn, withGateway } from "./testing.ts";
 import { importTrees, requestOf, startRun } from "./testing_run.ts";
+import { weightsProblem } from "./weights.ts";
 
 const canonical = () => encodePretrained(madeUpWeights("small", "keras"));
 
@@ -100,3 +102,10 @@ Deno.test(
     }
   }),
 );
+
+Deno.test("a thread that ended while it read weights is worth another request, a defect of ours is not", () => {
+  const of = (_tag: "Crashed" | "Defect") =>
+    weightsProblem(WorkerError.of({ _tag, operation: "convert", detail: "out of memory" }));
+  expect(of("Crashed")).toMatchObject({ reason: { _tag: "unavailable" }, headers: { "retry-after": "5" } });
+  expect(of("Defect")).toBeNull();
+});

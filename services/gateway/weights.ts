@@ -4,11 +4,13 @@ import { scratchFile } from "@subtaxa/service";
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Effect } from "effect";
 import { importableFile } from "./importable.ts";
-import { fieldProblem, type ProblemError } from "./problem.ts";
+import { fieldProblem, type ProblemError, unavailable } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 import type { WeightsWork } from "./weights_worker.ts";
 
-const unusable = ({ _tag, reason, message }: Failure): ProblemError | null => {
+/** What is answered; null where it is nothing that the request could have caused. */
+export const weightsProblem = ({ _tag, reason, message, retryable }: Failure): ProblemError | null => {
+  if (retryable) return unavailable(message);
   if (_tag !== "ModelError") return null;
   const kind = reason._tag === "NotFetched" ? "weights-not-fetched" : "unusable-weights";
   return fieldProblem(kind, "weights", message);
@@ -42,7 +44,7 @@ export const pretrainedOf = (
     const worker = yield* TensorWorker.make<WeightsWork>(new URL("./weights_worker.ts", import.meta.url));
     yield* worker.call("convert", { backbone, file, outputFile }, { onProgress: logFetching(backbone) }).pipe(
       Effect.catch((failure) => {
-        const problem = unusable(failure);
+        const problem = weightsProblem(failure);
         return problem ? Effect.fail(problem) : Effect.die(failure);
       }),
     );

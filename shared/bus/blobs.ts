@@ -78,22 +78,22 @@ export class Blobs extends Context.Service<Blobs, {
   /** The folder of the local cache. Other files that can be made anew may lie in it too: they are evicted like blobs. */
   readonly cacheFolder: string;
 }>()("subtaxa/bus/Blobs") {
-  /** Reads `SUBTAXA_DATA` (the cache lies below it), `SUBTAXA_CACHE_LIMIT` (in GiB) and `SUBTAXA_REPLICAS`. */
+  /** Reads `SUBTAXA_DATA` (the cache lies below it) and `SUBTAXA_CACHE_LIMIT` (in GiB). */
   static readonly layer = Layer.effect(
     Blobs,
     Effect.gen(function* () {
-      const { nc, untilReady } = yield* Connection;
-      const { data, replicas, limit } = yield* Config.all({
+      const { nc, keep } = yield* Connection;
+      const { data, limit } = yield* Config.all({
         data: Config.String("SUBTAXA_DATA").pipe(Config.withDefault(".subtaxa")),
-        replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
         limit: Config.Finite("SUBTAXA_CACHE_LIMIT").pipe(Config.withDefault(10)),
       });
       const cacheFolder = resolve(data, "cache");
       const cache = fileCache(cacheFolder, limit * 2 ** 30);
-      const store = yield* untilReady(attempt(
-        "open the object store",
-        () => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
-      ));
+      const store = yield* keep({
+        what: "the object store",
+        stream: `OBJ_${BUCKET}`,
+        make: (replicas) => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
+      });
       const verified = new Set<string>();
       yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
       yield* Metric.update(receivedBytes, 0);

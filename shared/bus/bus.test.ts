@@ -1,4 +1,5 @@
 import { AckPolicy } from "@nats-io/jetstream";
+import { headers } from "@nats-io/nats-core";
 import {
   CONTRACT_VERSION,
   divide,
@@ -6,6 +7,7 @@ import {
   type EventOf,
   type Failure,
   initialFoldState,
+  type Metrics,
   RunRequest,
   type ShardEvent,
   specOf,
@@ -15,7 +17,7 @@ import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflo
 import { ConfigProvider, Data, Deferred, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect";
 import { expect } from "expect";
 import { z } from "zod";
-import { FACTS } from "./connection.ts";
+import { EXHAUSTED, FACTS } from "./connection.ts";
 import {
   Blobs,
   Bus,
@@ -49,6 +51,11 @@ const trained = (cause: EventOf<"run.requested">): Event => ({
   epoch: 1,
   training: { loss: 1, crossEntropy: 1, images: 2, seconds: 1, subclasses: 2 },
 });
+const perfect: Metrics = {
+  ...{ accuracy: 1, precision: 1, recall: 1, fScore: 1, perfectClasses: 2 },
+  ...{ falseNegativeVariance: 0, falsePositiveVariance: 0 },
+  ...{ falsePositiveRateVariance: 0, falseDiscoveryRateVariance: 0 },
+};
 const cancelled = (runId: string): Event => ({
   type: "run.cancelled",
   v: CONTRACT_VERSION,
@@ -374,6 +381,42 @@ Deno.test(
 );
 
 Deno.test(
+  "an end that the stream doesn't take stops neither the handler nor the publishing of what it returns",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { nc, jsm } = yield* Connection;
+      /** Heard by all who listen, but refused by the stream; afterwards, those who listen have been told. */
+      const sendRefused = Effect.promise(async () => {
+        const h = headers();
+        h.set("Nats-Expected-Last-Sequence", "1000000");
+        nc.publish(subjects.end("r1").replace("*", "cancelled"), JSON.stringify(cancelled("r1")), {
+          headers: h,
+        });
+        await nc.flush();
+      });
+      const settled = yield* Deferred.make<string>();
+      const publish: Bus["Service"]["publish"] = (event) =>
+        sendRefused.pipe(Effect.andThen(bus.publish(event)));
+      yield* bus.publish(runRequested("r1"));
+      yield* consume({
+        ...takeAll,
+        onSettled: ({ outcome }) => Effect.asVoid(Deferred.succeed(settled, outcome)),
+      }, (event) =>
+        sendRefused.pipe(
+          Effect.andThen(bus.newest(subjects.end("r1"))), // as long as the look-up of who listens takes
+          Effect.as({ events: [trained(event as EventOf<"run.requested">)] }),
+        )).pipe(Effect.provideService(Bus, Bus.of({ ...bus, publish })), Effect.forkChild);
+      expect(yield* Deferred.await(settled).pipe(Effect.timeout("15 seconds"))).toBe("done");
+      const facts = yield* bus.history(subjects.run("r1"));
+      expect(facts.map(({ event }) => event.type)).toEqual(["run.requested", "epoch.trained"]);
+      const info = yield* Effect.promise(() => jsm.consumers.info(FACTS, "worker"));
+      expect([info.num_ack_pending, info.num_pending]).toEqual([0, 0]);
+    })
+  ),
+);
+
+Deno.test(
   "a retryable failure is redelivered; a final one is a dead letter at once and fails the run",
   withNats(() =>
     Effect.gen(function* () {
@@ -468,6 +511,64 @@ Deno.test(
         error: { tag: "MessageError/Exhausted", message: expect.stringMatching(/a crash.*rolled out/) },
       });
       expect((yield* Effect.promise(() => jsm.streams.info("SUBTAXA_DEAD"))).state.messages).toBe(1);
+    })
+  ),
+);
+
+Deno.test(
+  "a run that went on although its message ran out of deliveries is not failed",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const { js, jsm } = yield* Connection;
+      yield* registerConsumer(takeAll);
+      const cause = runRequested("healthy");
+      yield* bus.publish(cause);
+      yield* bus.publish(trained(cause));
+      yield* bus.publish(runRequested("dying")); // its notice comes second
+      const consumer = yield* Effect.promise(() => js.consumers.get(FACTS, "worker"));
+      yield* Effect.promise(() => consumer.next({ expires: 1_000 })).pipe(Effect.forever, Effect.forkChild);
+      const notices = Effect.promise(() => jsm.streams.info(EXHAUSTED)).pipe(
+        Effect.repeat({ until: ({ state }) => state.messages === 2 }),
+        Effect.timeout("20 seconds"),
+      );
+      yield* notices;
+      yield* reconcileExhausted.pipe(Effect.forkChild);
+      yield* bus.facts({ filter: subjects.end("dying") }).pipe(
+        Stream.take(1),
+        Stream.runDrain,
+        Effect.timeout("20 seconds"),
+      );
+      const settled = Effect.promise(() => jsm.consumers.info(EXHAUSTED, "reconciler")).pipe(
+        Effect.repeat({ until: (info) => info.num_pending === 0 && info.num_ack_pending === 0 }),
+        Effect.timeout("20 seconds"),
+      );
+      yield* settled;
+      expect(yield* bus.newest(subjects.end("healthy"))).toBeNull();
+      expect((yield* Effect.promise(() => jsm.streams.info("SUBTAXA_DEAD"))).state.messages).toBe(1);
+    })
+  ),
+);
+
+Deno.test(
+  "an event that is larger than the server takes is a final failure that says so",
+  withNats(() =>
+    Effect.gen(function* () {
+      const bus = yield* Bus;
+      const limit = yield* bus.maxPayload;
+      expect(limit).toBe(1024 * 1024); // nats-server's default
+      const { type: _, ...head } = runRequested("big");
+      const error = yield* Effect.flip(bus.publish({
+        ...head,
+        type: "fold.completed",
+        metrics: perfect,
+        confusion: Array.from({ length: 1000 }, () => new Array<number>(1000).fill(0)),
+        predictions: blob,
+      }));
+      expect(error).toMatchObject({ reason: { _tag: "TooLarge", limit }, retryable: false });
+      expect(error.message).toMatch(
+        /publish fold\.completed of big: its 2\d{6} bytes .* 1048576 .*max_payload/,
+      );
     })
   ),
 );
@@ -569,12 +670,14 @@ Deno.test(
   withNats(() =>
     Effect.gen(function* () {
       const bus = yield* Bus;
+      const { nc } = yield* Connection;
       const heard = yield* bus.listen("progress.run.r1", z.object({ done: z.number() })).pipe(
         Stream.take(1),
         Stream.runCollect,
         Effect.forkChild,
       );
-      const send = bus.progress("progress.run.r1", { done: "no" }).pipe(
+      const send = Effect.sync(() => nc.publish("progress.run.r1", "{no JSON")).pipe(
+        Effect.andThen(bus.progress("progress.run.r1", { done: "no" })),
         Effect.andThen(bus.progress("progress.run.r1", { done: 3 })),
         Effect.andThen(Effect.sleep("20 millis")),
       );

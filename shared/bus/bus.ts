@@ -4,7 +4,7 @@ import { Event, type EventType, messageId, RunRequest, subjectOf } from "@subtax
 import { Context, Effect, Layer, Schedule, Stream } from "effect";
 import type { z } from "zod";
 import { Connection, FACTS } from "./connection.ts";
-import { attempt, type BusError } from "./error.ts";
+import { attempt, BusError } from "./error.ts";
 import { publishSpan, traceparent } from "./tracing.ts";
 
 /** An event as it stands in the stream; `seq` orders all facts. */
@@ -27,6 +27,19 @@ const jsonIn = (data: Uint8Array): unknown => {
 
 /** Parses a message's JSON as an event of this contract's version. Throws what zod or JSON throw. */
 export const parseEvent = (data: Uint8Array): Event => Event.parse(JSON.parse(text.decode(data)));
+
+const tooLarge = (event: Event, body: string, limit: number) => {
+  const bytes = new TextEncoder().encode(body).length;
+  return new BusError({
+    reason: { _tag: "TooLarge", bytes, limit },
+    message:
+      `could not publish ${event.type} of ${
+        "dataset" in event ? event.dataset : event.runId
+      }: its ${bytes} ` +
+      `bytes and headers are more than the ${limit} that the NATS server takes (max_payload): use fewer classes, or ` +
+      "raise that",
+  });
+};
 
 /** Facts and progress over NATS. Subjects: see `subjects` of @subtaxa/contracts. */
 export class Bus extends Context.Service<Bus, {
@@ -56,6 +69,8 @@ export class Bus extends Context.Service<Bus, {
   ask<A>(subject: string, schema: z.ZodType<A>): Effect.Effect<readonly A[], BusError>;
   /** Answers whoever asks on this subject. Runs until interrupted. */
   answer(subject: string, value: unknown): Effect.Effect<never>;
+  /** Bytes that a message may have, its headers included. */
+  readonly maxPayload: Effect.Effect<number>;
   /** Succeeds when the server answers. */
   readonly ping: Effect.Effect<void, BusError>;
 }>()("subtaxa/bus/Bus") {
@@ -80,6 +95,9 @@ export class Bus extends Context.Service<Bus, {
           `publish ${event.type}`,
           () => js.publish(subjectOf(event), body, { msgID: id, headers: h }),
         ).pipe(
+          Effect.mapError((error) =>
+            /max_payload/.test(error.message) ? tooLarge(event, body, nc.info?.max_payload ?? 0) : error
+          ),
           Effect.retry({
             while: (error) => error.reason._tag === "Unreachable",
             schedule: Schedule.max([Schedule.exponential("200 millis"), Schedule.recurs(6)]),
@@ -189,7 +207,7 @@ export class Bus extends Context.Service<Bus, {
           );
           return Stream.fromAsyncIterable(subscription, (cause) => cause).pipe(
             Stream.flatMap((message) => {
-              const parsed = schema.safeParse(message.json());
+              const parsed = schema.safeParse(jsonIn(message.data));
               return parsed.success ? Stream.succeed(parsed.data) : Stream.empty;
             }),
             Stream.orDie,
@@ -239,6 +257,7 @@ export class Bus extends Context.Service<Bus, {
         listen,
         ask,
         answer,
+        maxPayload: Effect.sync(() => nc.info?.max_payload ?? Infinity),
         ping,
       });
     }),

@@ -1,7 +1,8 @@
 import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
+import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { serverOf } from "./connection.ts";
-import { Connection } from "./mod.ts";
+import { Connection, DEAD, KeyValue, startNatsServer } from "./mod.ts";
 
 Deno.test("an address is taken apart into what the NATS client wants", () => {
   expect(serverOf("nats://host:4222")).toEqual({ servers: "nats://host:4222" });
@@ -21,4 +22,50 @@ Deno.test("a malformed address is said without its password", async () => {
   );
   expect(message).toContain("could not read NATS_URL");
   expect(message).not.toContain("secret");
+});
+
+Deno.test("streams and buckets of a former version get the settings of this one, and keep what is in them", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-connection-" });
+  const start = <A, E>(url: string, ttl: number, use: Effect.Effect<A, E, Connection | KeyValue>) =>
+    use.pipe(Effect.provide(
+      KeyValue.layer("test", ttl).pipe(
+        Layer.provideMerge(Connection.layer("test")),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: url }))),
+        Layer.fresh,
+      ),
+    ));
+  const configOf = (name: string) =>
+    Effect.flatMap(Connection, ({ jsm }) => Effect.promise(() => jsm.streams.info(name)))
+      .pipe(Effect.map(({ config }) => config));
+  const program = Effect.gen(function* () {
+    const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
+    const { url } = yield* startNatsServer({ binary, folder });
+    const former = { max_age: 3600e9, description: "the operator's" };
+    const { max_age } = yield* start(
+      url,
+      60_000,
+      Effect.gen(function* () {
+        const { jsm } = yield* Connection;
+        const config = yield* configOf(DEAD);
+        yield* (yield* KeyValue).put("key", "kept");
+        yield* Effect.promise(() => jsm.streams.update(DEAD, former));
+        return config;
+      }),
+    );
+    expect(max_age).toBeGreaterThan(former.max_age);
+    yield* start(
+      url,
+      120_000,
+      Effect.gen(function* () {
+        expect(yield* configOf(DEAD)).toMatchObject({ ...former, max_age });
+        expect((yield* configOf("KV_test")).max_age).toBe(120e9);
+        expect(yield* (yield* KeyValue).get("key")).toBe("kept");
+      }),
+    );
+  });
+  try {
+    await Effect.runPromise(Effect.scoped(program));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,10 +1,18 @@
-import { DiscardPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  jetstream,
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamUpdateConfig } from "@nats-io/jetstream";
 import { nanos, type NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { subjects } from "@subtaxa/contracts";
-import { Config, Context, Duration, Effect, Layer } from "effect";
-import { attempt } from "./error.ts";
+import { Config, Context, Duration, Effect, Layer, Option } from "effect";
+import { attempt, BusError } from "./error.ts";
+import { type Keep, keepIn } from "./keep.ts";
 import { type UntilReady, untilReady } from "./ready.ts";
 
 /** Facts: what happened, durable and replayable. */
@@ -17,7 +25,11 @@ export const EXHAUSTED = "SUBTAXA_EXHAUSTED";
 /** How long the server remembers message ids, so that a repeated publish is dropped. */
 const duplicateWindow = Duration.hours(2);
 
-const streams: readonly Partial<StreamConfig>[] = [
+/** The server's code for creating a stream that is there with other settings. */
+const EXISTS_OTHERWISE = 10058;
+
+/** Their settings, but for those that can't be changed and are alike. */
+const streams: readonly (Partial<StreamUpdateConfig> & { readonly name: string })[] = [
   {
     name: FACTS,
     subjects: [subjects.all],
@@ -44,12 +56,26 @@ export const serverOf = (url: string) => {
   return pass === undefined ? { ...server, token: user } : { ...server, user, pass };
 };
 
-/** One connection to NATS, with the streams in place. Reconnects for ever; drained when its scope closes. */
+const lostBy = (address: string, cause: Error) =>
+  new BusError({
+    reason: { _tag: "Closed" },
+    message: `NATS at ${address} has closed this service's connection for good (${cause.message}): if its ` +
+      "credentials were changed, NATS_URL must have the new ones",
+    cause,
+  });
+
+/**
+ * One connection to NATS, with the streams in place. Reconnects while it may, and is `lost` when it may no more; drained when
+ * its scope closes.
+ */
 export class Connection extends Context.Service<Connection, {
   readonly service: string;
   readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** Fails when the connection is closed for good although nobody here has closed it, as after credentials were changed. */
+  readonly lost: Effect.Effect<never, BusError>;
+  readonly keep: Keep;
   /** For what is made in NATS when a service starts: waits while the servers are still forming a cluster. */
   readonly untilReady: UntilReady;
 }>()("subtaxa/bus/Connection") {
@@ -63,11 +89,15 @@ export class Connection extends Context.Service<Connection, {
       Effect.gen(function* () {
         const { url, replicas, limit } = yield* Config.all({
           url: Config.String("NATS_URL").pipe(Config.withDefault("nats://127.0.0.1:4222")),
-          replicas: Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1)),
+          replicas: Config.option(Config.Int("SUBTAXA_REPLICAS")),
           limit: Config.Duration("SUBTAXA_NATS_WAIT").pipe(Config.withDefault(Duration.minutes(2))),
         });
         const server = yield* attempt("read NATS_URL", () => Promise.resolve(serverOf(url)));
-        const wait = untilReady({ address: server.servers, replicas, limit });
+        const wait = untilReady({
+          address: server.servers,
+          replicas: Option.getOrElse(replicas, () => 1),
+          limit,
+        });
         const nc = yield* wait(Effect.acquireRelease(
           attempt(`connect to NATS at ${server.servers}`, () =>
             connect({
@@ -83,18 +113,29 @@ export class Connection extends Context.Service<Connection, {
         const jsm = yield* wait(
           attempt("ask NATS for JetStream (is the server started with -js?)", () => jetstreamManager(nc)),
         );
-        for (const config of streams) {
-          yield* wait(attempt(`create the stream ${config.name}`, () =>
-            jsm.streams.add({
-              ...config,
-              name: config.name!,
-              storage: StorageType.File,
-              retention: RetentionPolicy.Limits,
-              discard: DiscardPolicy.Old,
-              num_replicas: replicas,
-            })));
+        const keep: Keep = (step) => wait(keepIn(jsm, replicas)(step));
+        for (const { name, ...settings } of streams) {
+          yield* keep({
+            what: `the stream ${name}`,
+            stream: name,
+            make: (num_replicas) =>
+              jsm.streams.add({
+                ...settings,
+                name,
+                storage: StorageType.File,
+                retention: RetentionPolicy.Limits,
+                discard: DiscardPolicy.Old,
+                num_replicas,
+              }).catch((cause) => {
+                if (!(cause instanceof JetStreamApiError && cause.code === EXISTS_OTHERWISE)) throw cause;
+              }),
+            settings,
+          });
         }
-        return Connection.of({ service, nc, js: jetstream(nc), jsm, untilReady: wait });
+        const lost = Effect.promise(() => nc.closed()).pipe(
+          Effect.flatMap((cause) => cause ? Effect.fail(lostBy(server.servers, cause)) : Effect.never),
+        );
+        return Connection.of({ service, nc, js: jetstream(nc), jsm, lost, keep, untilReady: wait });
       }),
     );
 }

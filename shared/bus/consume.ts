@@ -6,18 +6,16 @@ import {
   describeFailure,
   type Event,
   type Failure,
-  isFoldEvent,
-  isShardEvent,
-  isShardOf,
   subjects,
 } from "@subtaxa/contracts";
-import { Cause, Config, Duration, Effect, Exit, Fiber, Stream } from "effect";
+import { Cause, Config, Duration, Effect, Exit, Fiber, Schedule, Stream } from "effect";
 import { Blobs } from "./blobs.ts";
 import { Bus, parseEvent } from "./bus.ts";
 import { Connection, FACTS } from "./connection.ts";
 import { deadLetter } from "./dead_letters.ts";
 import { attempt, type BusError } from "./error.ts";
 import { mayPass } from "./ready.ts";
+import { superseded } from "./superseded.ts";
 import { causedBy, processSpan, traceOutcome } from "./tracing.ts";
 import { z } from "zod";
 
@@ -98,8 +96,8 @@ export const registerConsumer = (
  * Settlement: an event that is not the newest fact of its chain (a fold's, or a shard's), or whose run has ended, was dealt
  * with already and is acknowledged unhandled; so is a shard of a fact that is no longer the newest of its fold. Both are
  * looked up again before anything is published or given up. While the handler works, the deadline is extended at half the
- * ack wait, and the end of the run (a cancellation) interrupts it. The facts that it returns are published before the message
- * is acknowledged. A retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable
+ * ack wait, and the end of the run (a cancellation) interrupts it once the stream has it. The facts that it returns are published before
+ * the message is acknowledged. A retryable failure is redelivered after a backoff; a final one, the last delivery and an undecodable
  * message become dead letters, and the run fails with the reason. An interruption from outside hands the message back at
  * once, which the server counts as a delivery: on the last one, the work is finished first.
  */
@@ -108,7 +106,7 @@ export const consume = <R>(
   handler: Handler<R>,
 ): Effect.Effect<never, BusError, R | Bus | Blobs | Connection> =>
   Effect.gen(function* () {
-    const { js, nc, untilReady } = yield* Connection;
+    const { js, nc, lost, untilReady } = yield* Connection;
     const bus = yield* Bus;
     const blobs = yield* Blobs;
     const { ackWait, maxDeliver } = yield* DeliveryConfig.pipe(Effect.orDie);
@@ -137,27 +135,22 @@ export const consume = <R>(
         });
       });
 
-    const superseded = (message: JsMsg, event: Event) =>
-      Effect.gen(function* () {
-        if ("dataset" in event) {
-          const newest = yield* bus.newest(`subtaxa.dataset.*.*.${event.dataset}.all`);
-          return newest !== null && newest.seq > message.seq;
-        }
-        const end = yield* bus.newest(subjects.end(event.runId));
-        if (end) return true;
-        if (!isFoldEvent(event) && !isShardEvent(event)) return false;
-        const newest = yield* bus.newest(subjects.chain(event));
-        if (newest !== null && newest.seq > message.seq) return true;
-        if (!isShardEvent(event)) return false;
-        const whole = yield* bus.newestFact(subjects.fold(event.runId, event.fold));
-        return whole === null || !isShardOf(event, whole.event);
-      });
-
-    /** Completes when the event's run ends, so that work on it stops. */
-    const ended = (event: Event) =>
-      "dataset" in event
-        ? Effect.never
-        : bus.listen(subjects.end(event.runId), z.unknown()).pipe(Stream.take(1), Stream.runDrain);
+    /**
+     * Completes when the event's run has ended, so that work on it stops. An end that is heard may be stored later, or never
+     * (the stream refuses it): only the stream says that a run has ended.
+     */
+    const ended = (event: Event) => {
+      if ("dataset" in event) return Effect.never;
+      const end = subjects.end(event.runId);
+      const stored = bus.newest(end).pipe(
+        Effect.orElseSucceed(() => null),
+        Effect.repeat({
+          until: (fact) => fact !== null,
+          schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]),
+        }),
+      );
+      return bus.listen(end, z.unknown()).pipe(Stream.take(1), Stream.runDrain, Effect.andThen(stored));
+    };
 
     const giveUp = (message: JsMsg, failure: Failure) =>
       deadLetter({ message, consumer: options.durable, failure }).pipe(
@@ -169,10 +162,13 @@ export const consume = <R>(
 
     const work = (message: JsMsg, event: Event) =>
       Effect.gen(function* () {
-        if (yield* superseded(message, event)) return "ignored" as const;
-        const outcome = yield* handler(event);
+        // listening comes first: an end between the look-up and a later subscription would go unseen
+        const end = yield* Effect.forkChild(ended(event), { startImmediately: true });
+        if (yield* superseded(message.seq, event)) return "ignored" as const;
+        const outcome = yield* Effect.raceFirst(handler(event), Effect.as(Fiber.join(end), null));
+        if (outcome === null) return "stopped" as const;
         // who was away for longer than the ack wait, a paused machine say, may have been overtaken
-        if (yield* superseded(message, event)) return "ignored" as const;
+        if (yield* superseded(message.seq, event)) return "ignored" as const;
         for (const next of outcome.events) yield* bus.publish(next);
         for (const blob of outcome.obsolete ?? []) {
           yield* blobs.remove(blob).pipe(Effect.catch((error) => Effect.logWarning(error.message)));
@@ -216,10 +212,7 @@ export const consume = <R>(
         const failed = (failure: Failure) =>
           failure.retryable && message.info.deliveryCount < maxDeliver ? "retry" : "dead";
         const exit = yield* Effect.exit(
-          // listening comes first: an end between the look-up in `work` and a later subscription would go unseen
-          ended(event).pipe(
-            Effect.as("stopped" as const),
-            Effect.raceFirst(work(message, event)),
+          work(message, event).pipe(
             Effect.raceFirst(heartbeat),
             Effect.onInterrupt(() => Effect.sync(() => message.nak())),
             Effect.tap(traceOutcome),
@@ -233,7 +226,7 @@ export const consume = <R>(
         }
         const failure = failureOf(exit.cause);
         // such as a blob that is gone because another instance has done this work meanwhile
-        if (yield* superseded(message, event).pipe(Effect.orElseSucceed(() => false))) {
+        if (yield* superseded(message.seq, event).pipe(Effect.orElseSucceed(() => false))) {
           yield* attempt("acknowledge", () => message.ackAck()).pipe(Effect.ignore);
           return settled("ignored", event);
         }
@@ -249,7 +242,7 @@ export const consume = <R>(
     return yield* Effect.gen(function* () {
       const message = yield* pull(consumer).pipe(
         Effect.catch((error) => {
-          if (nc.isDraining() || nc.isClosed()) return Effect.never; // stopping: the scope ends this
+          if (nc.isDraining() || nc.isClosed()) return lost; // stopping: the scope ends this
           return Effect.logWarning(error.message).pipe(
             Effect.andThen(Effect.sleep("500 millis")),
             // a consumer that was deleted under load is made again

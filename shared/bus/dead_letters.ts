@@ -3,9 +3,10 @@ import { headers } from "@nats-io/nats-core";
 import { CONTRACT_VERSION, describeFailure, type Event, type Failure, Name } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { z } from "zod";
-import { Bus } from "./bus.ts";
+import { Bus, parseEvent } from "./bus.ts";
 import { Connection, EXHAUSTED, FACTS } from "./connection.ts";
 import { attempt, type BusError } from "./error.ts";
+import { superseded } from "./superseded.ts";
 
 /** The event that ends what the subject belongs to: `run.failed` or `dataset.failed`; null if it names neither. */
 const failureEvent = (subject: string, failure: Failure): Event | null => {
@@ -56,9 +57,17 @@ export const deadLetter = (
 
 const Advisory = z.object({ stream_seq: z.number(), consumer: z.string(), deliveries: z.number() });
 
+/** Whether what this message asks for was dealt with already; nothing is known of one that is no event of this version. */
+const isSettled = ({ seq, data }: { readonly seq: number; readonly data: Uint8Array }) =>
+  Effect.try({ try: () => parseEvent(data), catch: () => null }).pipe(
+    Effect.orElseSucceed(() => null),
+    Effect.flatMap((event) => event ? superseded(seq, event) : Effect.succeed(false)),
+  );
+
 /**
  * Ends the runs whose message ran out of deliveries without any handler saying so, because the process was
- * killed each time. The server's notices are kept in a stream, so none is missed while nobody listens. Runs until interrupted.
+ * killed each time. One that went on all the same lives: an acknowledgement is lost when the server dies right after it, and
+ * a handler may publish after its last deadline. The server's notices are kept in a stream, so none is missed while nobody listens. Runs until interrupted.
  */
 export const reconcileExhausted: Effect.Effect<never, BusError, Bus | Connection> = Effect.gen(function* () {
   const { js, jsm, untilReady } = yield* Connection;
@@ -77,7 +86,7 @@ export const reconcileExhausted: Effect.Effect<never, BusError, Bus | Connection
       const { stream_seq, consumer, deliveries } = advisory.data;
       const original = yield* attempt(`read message ${stream_seq}`, () =>
         jsm.streams.getMessage(FACTS, { seq: stream_seq }));
-      if (!original) {
+      if (!original || (yield* isSettled(original))) {
         return;
       }
       yield* deadLetter({

@@ -1,6 +1,7 @@
 import { Kvm } from "@nats-io/kv";
 import { JetStreamApiError } from "@nats-io/jetstream";
-import { Config, Context, Effect, Layer } from "effect";
+import { nanos } from "@nats-io/nats-core";
+import { Context, Effect, Layer } from "effect";
 import { Connection } from "./connection.ts";
 import { attempt, type BusError } from "./error.ts";
 
@@ -21,11 +22,13 @@ export class KeyValue extends Context.Service<KeyValue, {
     Layer.effect(
       KeyValue,
       Effect.gen(function* () {
-        const { nc, untilReady } = yield* Connection;
-        const replicas = yield* Config.Int("SUBTAXA_REPLICAS").pipe(Config.withDefault(1));
-        const kv = yield* untilReady(
-          attempt(`open the bucket ${bucket}`, () => new Kvm(nc).create(bucket, { ttl, replicas })),
-        );
+        const { nc, keep } = yield* Connection;
+        const kv = yield* keep({
+          what: `the bucket ${bucket}`,
+          stream: `KV_${bucket}`,
+          make: (replicas) => new Kvm(nc).create(bucket, { ttl, replicas }),
+          settings: { max_age: nanos(ttl) },
+        });
         const get = (key: string) =>
           attempt(`read ${bucket}/${key}`, async () => {
             const entry = await kv.get(key);

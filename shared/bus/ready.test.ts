@@ -1,3 +1,4 @@
+import type { StreamInfo } from "@nats-io/jetstream";
 import { CONTRACT_VERSION } from "@subtaxa/contracts";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Fiber, Layer, Logger, Queue, Schedule, type Scope } from "effect";
@@ -62,10 +63,13 @@ const inFolder = (body: (folder: string) => Effect.Effect<void, unknown, Scope.S
   }
 };
 
+const copies = (streams: readonly StreamInfo[]) =>
+  streams.map(({ config }) => [config.name, config.num_replicas]).sort();
+
 const environment = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(env));
 
 Deno.test(
-  "a service that starts before its cluster has formed waits, says so, and goes on",
+  "a service that starts before its cluster has formed waits, says so, and goes on; another number of copies is taken over",
   inFolder((folder) =>
     Effect.gen(function* () {
       const { url, start } = cluster(folder);
@@ -104,7 +108,7 @@ Deno.test(
       yield* start(2);
       const { streams, consumer } = yield* Fiber.join(started);
       yield* hear(/^no longer waiting for NATS/);
-      expect(streams.map(({ config }) => [config.name, config.num_replicas]).sort()).toEqual([
+      expect(copies(streams)).toEqual([
         ["KV_test", 3],
         ["OBJ_subtaxa-blobs", 3],
         [FACTS, 3],
@@ -112,6 +116,22 @@ Deno.test(
         [EXHAUSTED, 3],
       ]);
       expect(consumer.cluster?.replicas).toHaveLength(2);
+      const again = (env: Record<string, string>) =>
+        Effect.gen(function* () {
+          const { jsm } = yield* Connection;
+          return copies(yield* Effect.promise(() => Array.fromAsync(jsm.streams.list())));
+        }).pipe(
+          Effect.provide(
+            Layer.mergeAll(Blobs.layer, KeyValue.layer("test")).pipe(
+              Layer.provideMerge(Connection.layer("worker")),
+              Layer.provide(environment({ NATS_URL: url, SUBTAXA_DATA: folder, ...env })),
+              Layer.fresh,
+            ),
+          ),
+        );
+      // who asks for no number leaves what there is; who asks for another one gets it
+      expect(yield* again({})).toEqual(copies(streams));
+      expect(yield* again({ SUBTAXA_REPLICAS: "1" })).toEqual(copies(streams).map(([name]) => [name, 1]));
     })
   ),
 );

@@ -9,23 +9,11 @@ import { BusError } from "./error.ts";
  */
 const FORMING = new Set([10004, 10005, 10008, 10009, 10023, 10118, 10119]);
 
-/** What waiting can't mend: credentials, a server without JetStream, a connection that this process has given up. */
-const lasting = new Set([
-  "AuthorizationError",
-  "UserAuthenticationExpiredError",
-  "PermissionViolationError",
-  "InvalidArgumentError",
-  "ProtocolError",
-  "JetStreamNotEnabled",
-  "ClosedConnectionError",
-  "DrainingConnectionError",
-]);
-
-/** Whether NATS may do the same in a moment. */
-export const mayPass = ({ cause }: BusError): boolean =>
+/** Whether NATS may do the same in a moment. What waiting can't mend: credentials, a server without JetStream, a closed connection. */
+export const mayPass = ({ reason, cause }: BusError): boolean =>
   cause instanceof JetStreamApiError
     ? FORMING.has(cause.code)
-    : cause instanceof Error && !lasting.has(cause.name);
+    : reason._tag === "Unreachable" && cause instanceof Error;
 
 /** A step of starting, repeated while NATS isn't ready for it. */
 export type UntilReady = <A, R>(step: Effect.Effect<A, BusError, R>) => Effect.Effect<A, BusError, R>;

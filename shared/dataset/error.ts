@@ -10,11 +10,11 @@ export type DatasetReason =
   | { readonly _tag: "NoClassFolders"; readonly path: string }
   /** `classes` are those that could be used: one or none. */
   | { readonly _tag: "TooFewClasses"; readonly classes: readonly string[] }
-  /** A file of this program's own can't be written: disk full, no permission. */
+  /** A file of this program's own can't be written or read: disk full, no permission, too many open. */
   | { readonly _tag: "Storage"; readonly path: string }
   /** A worker thread of the import has ended, for want of memory say. */
   | { readonly _tag: "WorkerCrashed" }
-  /** A shard is missing, or is not what the manifest says. */
+  /** A shard's content is not what the manifest says. */
   | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string }
   | { readonly _tag: "ManifestInvalid"; readonly source: string };
 

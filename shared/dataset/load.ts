@@ -102,7 +102,12 @@ const readShard = (
   return Effect.gen(function* () {
     const bytes = yield* Effect.tryPromise({
       try: () => Deno.readFile(path),
-      catch: (cause) => corrupt(`can't be read: ${detailOf(cause)}`, cause),
+      catch: (cause) =>
+        new DatasetError({
+          reason: { _tag: "Storage", path },
+          message: `shard ${shard} of dataset ${manifest.name} can't be read: ${detailOf(cause)}`,
+          cause,
+        }),
     });
     if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
       return yield* corrupt("is not what was imported: its hash differs");

@@ -55,6 +55,7 @@ const silentBus = Bus.of({
   ask: () => unused,
   answer: () => unused,
   progress: () => Effect.void,
+  maxPayload: unused,
   ping: Effect.void,
 });
 

@@ -95,6 +95,7 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
     );
     return yield* Effect.gen(function* () {
       ping = (yield* Bus).ping;
+      const { lost } = yield* Connection;
       if (options.http) fetchHandler = yield* options.http;
       notReady = "";
       yield* Effect.addFinalizer(() => Effect.sync(() => notReady = "stopping"));
@@ -106,7 +107,7 @@ export const serve = <R, E extends Failure>(options: ServiceOptions<R, E>) =>
         }, (event) => handler(event).pipe(measureWork(consumer.durable, event)))
       );
       const lag = measureLags(options.consumers.map(({ durable }) => durable));
-      return yield* Effect.all([Effect.never, lag, ...consumers, ...(options.background ?? [])], {
+      return yield* Effect.all([lost, lag, ...consumers, ...(options.background ?? [])], {
         concurrency: "unbounded",
         discard: true,
       });

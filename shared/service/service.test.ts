@@ -110,6 +110,50 @@ Deno.test("an address that is none of this machine's is not called a taken port"
   await sleeper.process.stdin.close();
 });
 
+Deno.test("a service whose credentials were changed ends with code 1 and says why, so that it is started anew", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-credentials-" });
+  const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
+  const configure = (token: string) =>
+    Deno.writeTextFile(
+      `${folder}/nats.conf`,
+      `listen: "127.0.0.1:${port}"
+      jetstream { store_dir: "${folder}" }
+      authorization { token: "${token}" }`,
+    );
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await configure("old");
+  const nats = new Deno.Command(binary, {
+    args: ["--config", `${folder}/nats.conf`],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    const sleeper = startSleeper({ NATS_URL: `nats://old@127.0.0.1:${port}`, SUBTAXA_DATA: folder });
+    const { annotations } = await sleeper.until((line) => line.message === "listening");
+    const ready = async () => {
+      const response = await fetch(`http://127.0.0.1:${annotations.port}/readyz`);
+      await response.body?.cancel();
+      return response.ok;
+    };
+    while (!await ready());
+    await configure("new");
+    nats.kill("SIGHUP");
+    const fatal = await sleeper.until((line) => line.message === "the service ends");
+    expect(JSON.stringify(fatal)).toMatch(
+      /closed this service's connection for good .*NATS_URL must have the new/,
+    );
+    await sleeper.drain();
+    expect((await sleeper.process.status).code).toBe(1);
+    await sleeper.process.stdin.close();
+  } finally {
+    nats.kill("SIGKILL");
+    await nats.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("a port that is taken is a clear reason to end with code 1", async () => {
   const blocker = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => undefined },

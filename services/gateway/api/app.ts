@@ -9,7 +9,7 @@ import type { Fetch } from "@subtaxa/service";
 import { DatasetProgress, RunProgress } from "@subtaxa/contracts";
 import { DatasetEventView, RunEventView } from "../event_view.ts";
 import { Settings } from "../settings.ts";
-import { guard, sameSite, sessionRoutes } from "./auth.ts";
+import { guard, ownName, sameSite, sessionRoutes } from "./auth.ts";
 import { clustererRoutes } from "./clusterers.ts";
 import { datasetRoutes } from "./datasets.ts";
 import { fileRoutes } from "./files.ts";
@@ -35,6 +35,11 @@ const requests = Metric.counter("http_requests_total", {
   description: "Requests answered, by method, route and status",
   incremental: true,
 });
+
+/** Those of RFC 9110 and 5789: what else callers send as a method must not make a time series each. */
+const methods = new Set([
+  ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"],
+]);
 
 /** What an error is answered with; `unexpected`: its cause belongs into the log. */
 const problemOf = (error: unknown): { readonly error: ProblemError; readonly unexpected: boolean } => {
@@ -71,7 +76,8 @@ const makeApp = (run: Run, token: string | null, files: Awaited<Effect.Success<t
     if (!headers.has("content-security-policy")) {
       headers.set("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
     }
-    const attributes = { method: c.req.method, route: routePath(c, -1), status: String(status) };
+    const method = methods.has(c.req.method) ? c.req.method : "_OTHER";
+    const attributes = { method, route: routePath(c, -1), status: String(status) };
     await run(Metric.update(Metric.withAttributes(requests, attributes), 1));
   });
   app.use(methodNotAllowed({
@@ -82,6 +88,7 @@ const makeApp = (run: Run, token: string | null, files: Awaited<Effect.Success<t
       return answer(c, problem("method-not-allowed", message, { headers: { allow } }));
     },
   }));
+  app.use(ownName(token));
   app.use(sameSite);
   app.use(guard(token));
   app.notFound((c) =>

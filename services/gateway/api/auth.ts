@@ -4,6 +4,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { jsonBody } from "./json_body.ts";
 import { problem, problemResponses } from "../problem.ts";
+import { isLoopback } from "../settings.ts";
 import { routes, withBody } from "./routes.ts";
 
 /**
@@ -40,6 +41,22 @@ export const guard = (token: string | null): MiddlewareHandler => async (c, next
           : "send the gateway's SUBTAXA_TOKEN as 'Authorization: Bearer <token>'",
       );
     }
+  }
+  await next();
+};
+
+/**
+ * Without a token, everybody who reaches the gateway is let in, and that is who sits at this machine. Another site's page gets
+ * here too by making its own name lead to 127.0.0.1 (DNS rebinding); the name in the request tells it.
+ */
+export const ownName = (token: string | null): MiddlewareHandler => async (c, next) => {
+  const host = URL.parse(c.req.url)?.hostname ?? "";
+  if (token === null && !isLoopback(host.replace(/^\[(.*)\]$/, "$1"))) {
+    throw problem(
+      "foreign-host",
+      `the request is for '${host}', and a gateway without SUBTAXA_TOKEN answers to localhost, 127.0.0.1 and [::1] only: ` +
+        "use one of these, or set SUBTAXA_TOKEN",
+    );
   }
   await next();
 };

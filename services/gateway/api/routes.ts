@@ -15,7 +15,7 @@ export const routes = () =>
   });
 
 /** Problems that every route under /v1 may answer with. */
-export const everywhere = ["unauthorized", "internal", "unavailable"] as const;
+export const everywhere = ["unauthorized", "foreign-host", "internal", "unavailable"] as const;
 /** Those of a route that takes JSON. */
 export const withBody = [
   "malformed-json",

@@ -63,6 +63,8 @@ export const sendEvents = <E extends Failure>(
   messages: Stream.Stream<SSEMessage, E, ApiServices>,
 ) => {
   c.header("X-Accel-Buffering", "no");
+  // the body would be thrown away without being read to its end, and what it follows never let go
+  if (c.req.method === "HEAD") return c.body(null, 200, { "Content-Type": "text/event-stream" });
   return streamSSE(c, async (sse) => {
     const left = new AbortController();
     sse.onAbort(() => left.abort());

@@ -107,6 +107,17 @@ Deno.test("a wrong file is a typed error that names the file, the layer, what wa
       "Malformed",
       /lies outside its folder/,
     ],
+    "a shard that leads out of the folder": [
+      "model.json",
+      async (path) => {
+        await writeTfjs(path, { "a/kernel": ["float32", 2] });
+        const shard = join(path, "../group1-shard2of2.bin");
+        await Deno.remove(shard);
+        await Deno.symlink(import.meta.filename!, shard);
+      },
+      "Malformed",
+      /'group1-shard2of2\.bin' lies outside its folder/,
+    ],
     "HDF5 of something else": [
       "m.h5",
       (path) => writeKerasLegacy(path, {}, { within: "other" }),

@@ -1,4 +1,4 @@
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { ModelError } from "../error.ts";
 import { type KerasTensor, kerasTensor } from "./keras.ts";
@@ -36,6 +36,8 @@ const decode = (buffer: ArrayBuffer, { quantization }: Entry): Float32Array => {
   );
 };
 
+const isBelow = (folder: string, path: string) => !/^(\.\.)?(\/|$)/.test(relative(folder, path));
+
 export interface TfjsWeights {
   readonly tensors: readonly KerasTensor[];
   /** Of a graph model, which rarely holds a network's layers. */
@@ -47,7 +49,8 @@ const GRAPH_MODEL =
   "convert it as a layers model";
 
 /**
- * The floats of a model in TensorFlow.js' format, of which `text` is the `model.json` at `file`; its shards lie beside it.
+ * The floats of a model in TensorFlow.js' format, of which `text` is the `model.json` at `file`; its shards lie beside it,
+ * and not by a symbolic link that leads elsewhere.
  * Throws `ModelError/Malformed`, and `Unreadable` for a shard.
  */
 export const readTfjs = async (text: string, file: string): Promise<TfjsWeights> => {
@@ -67,19 +70,24 @@ export const readTfjs = async (text: string, file: string): Promise<TfjsWeights>
 
   const folder = dirname(file);
   const shard = async (path: string): Promise<Uint8Array> => {
-    const inside = normalize(path);
-    if (inside.startsWith("..") || inside.startsWith("/")) {
-      throw malformed(`'${path}' lies outside its folder`);
-    }
-    try {
-      return await Deno.readFile(join(folder, inside));
-    } catch (cause) {
-      throw new ModelError({
-        reason: { _tag: "Unreadable", file: join(folder, inside) },
-        message: `${join(folder, inside)}, which ${file} names, can't be read: ` +
+    const named = join(folder, path);
+    const outside = () => malformed(`'${path}' lies outside its folder`);
+    if (!isBelow(folder, named)) throw outside();
+    const unreadable = (cause: unknown) =>
+      new ModelError({
+        reason: { _tag: "Unreadable", file: named },
+        message: `${named}, which ${file} names, can't be read: ` +
           (cause instanceof Error ? cause.message : cause),
       });
-    }
+    // what a symbolic link leads to may be none of the user's business
+    const [root, real] = await Promise.all([folder, named].map((path) => Deno.realPath(path)))
+      .catch((cause) => {
+        throw unreadable(cause);
+      });
+    if (!isBelow(root!, real!)) throw outside();
+    return await Deno.readFile(real!).catch((cause) => {
+      throw unreadable(cause);
+    });
   };
 
   const tensors: KerasTensor[] = [];

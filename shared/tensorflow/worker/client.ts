@@ -135,7 +135,8 @@ const resultOf = (reply: Exclude<Reply, { _tag: "Progress" }>, operation: string
       return Effect.succeed(reply.output);
     case "Failure":
       return Effect.fail(new RemoteFailure(reply.failure));
+    case "Resources":
     case "Defect":
-      return Effect.fail(WorkerError.of({ _tag: "Defect", operation, detail: reply.message }));
+      return Effect.fail(WorkerError.of({ _tag: reply._tag, operation, detail: reply.message }));
   }
 };

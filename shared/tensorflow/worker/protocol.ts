@@ -39,4 +39,4 @@ export type Reply =
   | { readonly _tag: "Progress"; readonly id: number; readonly value: unknown }
   | { readonly _tag: "Success"; readonly id: number; readonly output: unknown }
   | { readonly _tag: "Failure"; readonly id: number; readonly failure: PlainFailure }
-  | { readonly _tag: "Defect"; readonly id: number; readonly message: string };
+  | { readonly _tag: "Resources" | "Defect"; readonly id: number; readonly message: string };

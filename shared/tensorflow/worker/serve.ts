@@ -13,9 +13,19 @@ const isFailure = (cause: unknown): cause is PlainFailure => {
     typeof retryable === "boolean";
 };
 
+/** What TensorFlow (its status 8 is RESOURCE_EXHAUSTED) and V8 say where memory is short. */
+const exhausted = /RESOURCE_EXHAUSTED|OOM when allocating|Invalid TF_Status: 8\b|allocation failed/;
+
+/** Whether the machine is to blame: the system refused a call on files, by whose code it is known, or memory was short. */
+const isOfMachine = (cause: unknown): boolean =>
+  cause instanceof Error &&
+  (/^E[A-Z0-9]+$/.test((cause as { code?: unknown }).code?.toString() ?? "") ||
+    exhausted.test(cause.message));
+
 const replyFor = (id: number, cause: unknown): Reply => {
   if (!isFailure(cause)) {
-    return { _tag: "Defect", id, message: cause instanceof Error ? cause.message : String(cause) };
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return { _tag: isOfMachine(cause) ? "Resources" : "Defect", id, message };
   }
   const { _tag, reason, message, retryable } = cause;
   return { _tag: "Failure", id, failure: { _tag, reason: { ...reason }, message, retryable } };

@@ -53,6 +53,11 @@ const operations = {
   failTyped: (): never => {
     throw new NoImages("Fold 3 has no images: import more or use fewer folds.");
   },
+  readFile: ({ path }: { path: string }): Promise<Uint8Array> => Deno.readFile(path),
+  writeFile: ({ path }: { path: string }): Promise<void> => Deno.writeFile(path, new Uint8Array(1000)),
+  /** More numbers than any machine has room for. */
+  exhaustTensorFlow: (): number => tf.tidy(() => tf.fill([2 ** 21, 2 ** 21], 1).dataSync().length),
+  exhaustArrays: (): number => new Float64Array(2 ** 40).length,
   failUntyped: (): never => {
     throw new TypeError("x is not a tensor");
   },

@@ -1,6 +1,7 @@
 import { Effect, Fiber, type Scope } from "effect";
 import { expect } from "expect";
 import { TensorWorker, type TensorWorkerOptions } from "./client.ts";
+import type { WorkerFailure } from "./errors.ts";
 import type { TestWork } from "./testing_worker.ts";
 
 const url = new URL("./testing_worker.ts", import.meta.url);
@@ -115,6 +116,29 @@ Deno.test("a typed error crosses with tag, reason, sentence and retryability", (
         message: "Fold 3 has no images: import more or use fewer folds.",
         retryable: false,
       });
+    })
+  ));
+
+Deno.test("what the machine lacks is worth another try", () =>
+  withWorker((worker) =>
+    Effect.gen(function* () {
+      const failures: Record<string, Effect.Effect<unknown, WorkerFailure>> = {
+        "No such file": worker.call("readFile", { path: "/there/is/none" }),
+        ...(Deno.build.os === "linux" &&
+          { "No space left": worker.call("writeFile", { path: "/dev/full" }) }),
+        "allocati": worker.call("exhaustArrays", undefined),
+        "OOM when allocating": worker.call("exhaustTensorFlow", undefined),
+      };
+      for (const [said, call] of Object.entries(failures)) {
+        const failure = yield* Effect.flip(call);
+        expect(failure).toMatchObject({
+          _tag: "WorkerError",
+          reason: { _tag: "Resources" },
+          retryable: true,
+        });
+        expect(failure.message).toContain(said);
+      }
+      expect(yield* worker.call("multiply", { size: 2, times: 1 })).toBeCloseTo(2);
     })
   ));
 

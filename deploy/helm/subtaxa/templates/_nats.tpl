@@ -96,7 +96,9 @@ authorization {
             {{- range concat $read (list "SUBTAXA_DEAD" "SUBTAXA_EXHAUSTED") }}
             "$JS.API.STREAM.INFO.{{ . }}"
             "$JS.API.STREAM.CREATE.{{ . }}"
+            {{- if eq $user "gateway" }}
             "$JS.API.STREAM.UPDATE.{{ . }}"
+            {{- end }}
             {{- end }}
             {{- range $read }}
             "$JS.API.STREAM.MSG.GET.{{ . }}"
