@@ -158,10 +158,12 @@ const redelivery: Check = {
       yield* Effect.promise(() => jsm.streams.purge(STREAM, { filter: subject }));
       settlements.length = 0;
       const start = seen.length;
-      yield* Effect.promise(async () => {
-        await jsm.consumers.delete(STREAM, done.name);
-        await jsm.consumers.add(STREAM, done.config).catch(() => undefined); // the candidate was quicker
-      });
+      // a server that still removes the files of the deleted consumer can take those of its successor with them
+      yield* bench.until("the consumer can't be created anew", () =>
+        jsm.consumers.delete(STREAM, done.name).catch(() => undefined)
+          .then(() => jsm.consumers.add(STREAM, done.config).catch(() => undefined)) // the candidate was quicker
+          .then(() => jsm.consumers.update(STREAM, done.name, done.config))
+          .then(() => true, () => undefined));
       const second = yield* bench.dividedAfter(fold, cause, { ...sent, start });
       const { at: _a, ...before } = first.event;
       const { at: _b, ...after } = second.event;
