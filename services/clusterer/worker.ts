@@ -4,6 +4,6 @@ import { xMeans } from "./xmeans.ts";
 
 serveClusterer(
   KMeansParameters,
-  (spec, parameters) => (points, allowedClusters, random) =>
-    xMeans(points, { ...spec, ...parameters, allowedClusters, random }),
+  (spec, parameters, proceed) => (points, allowedClusters, random) =>
+    xMeans(points, { ...spec, ...parameters, allowedClusters, random, onCandidate: proceed }),
 );
