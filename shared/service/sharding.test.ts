@@ -42,7 +42,7 @@ const matches = (filter: string, subject: string) => {
 };
 
 /** A stream and its one consumer, with instances that take messages in any order, die, and get messages again. */
-const cluster = (folder: string, images: number, batch: number) => {
+const cluster = (folder: string, imagesOf: (runId: string) => number, batch: number) => {
   const facts: Fact[] = [];
   const known = new Set<string>();
   const publish = (event: Event) => {
@@ -70,7 +70,7 @@ const cluster = (folder: string, images: number, batch: number) => {
   const joins: (readonly Range[])[] = [];
   const worked: Range[] = [];
   const step: ShardedStep<EventOf<"adaptation.planned">, never> = {
-    measure: () => Effect.succeed({ images, batch }),
+    measure: ({ runId }) => Effect.succeed({ images: imagesOf(runId), batch }),
     work: (_event, { range, outputFile }) =>
       Effect.sync(() => {
         worked.push(range);
@@ -117,7 +117,7 @@ const joinedOnce = (folder: string) =>
     fc.integer({ min: 1, max: 4 }),
     turns,
     async (images, batch, turns) => {
-      const { facts, publish, handle, joins, worked } = cluster(folder, images, batch);
+      const { facts, publish, handle, joins, worked } = cluster(folder, () => images, batch);
       publish(planned);
       const acknowledged = new Set<number>();
       const late: { readonly seq: number; readonly events: readonly Event[] }[] = [];
@@ -167,6 +167,36 @@ Deno.test("whatever the order, and whoever dies or gets a message again: each po
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-sharding-" });
   try {
     await fc.assert(joinedOnce(folder), { numRuns: 200 });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("fair: a run that comes to a big one's extraction waits for one portion of each shard before each of its own", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-sharding-" });
+  try {
+    const images = { big: 10_000, small: 32 };
+    const imagesOf = (runId: string) => runId === "big" ? images.big : images.small;
+    const { facts, publish, handle } = cluster(folder, imagesOf, 1);
+    publish({ ...planned, runId: "big" });
+    // one instance, and messages in the order of the stream, as its consumer gives them
+    for (let next = 0; next < facts.length; next++) {
+      if (next === 100) publish({ ...planned, runId: "small" });
+      if (facts[next]!.event.type === "features.extracted") continue; // its clusterer's
+      for (const event of await handle(facts[next]!)) publish(event);
+    }
+    const turns = facts.flatMap(({ event }) =>
+      event.type === "adaptation.planned" || event.type === "features.extracted" ||
+        event.type === "shard.advanced" && event.portions.length > 0
+        ? [event.runId]
+        : []
+    );
+    const mine = turns.flatMap((runId, at) => runId === "small" ? [at] : []);
+    const shards = divide(images.big, 1).shards;
+    expect(mine).toHaveLength(1 + 2 + 1);
+    // its shards are laid out in one turn, and put together in one
+    expect(Math.max(...mine.slice(1).map((at, i) => at - mine[i]! - 1))).toBeLessThanOrEqual(2 * shards);
+    expect(turns.slice(mine.at(-1)! + 1).length).toBeGreaterThan(4 * shards);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
