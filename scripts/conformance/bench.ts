@@ -62,7 +62,7 @@ export interface Sent {
 const traceOf = (runId: string) => createHash("sha256").update(runId).digest("hex").slice(0, 32);
 
 /** How long an answer may stay away after its message was settled. */
-const LATENESS = 1_500;
+const LATENESS = 4_000;
 
 /** Everything around a clusterer, as it looks from the clusterer's side. */
 export const makeBench = (name: string, patience: number, settings: Settings | null) =>
