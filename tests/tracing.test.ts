@@ -4,7 +4,7 @@ import { Effect, Stream } from "effect";
 import { expect } from "expect";
 import { createHash } from "node:crypto";
 import { withSpreadFold } from "../scripts/bench/spread_fold.ts";
-import { type Span, startCollector } from "../shared/service/testdata/collector.ts";
+import { type Span, startCollector } from "@subtaxa/service/testing";
 import { ended, startRun, startWithOrganisms } from "./support.ts";
 
 const epochs = 3;

@@ -107,7 +107,10 @@ export const makeBench = (name: string, patience: number, settings: Settings | n
       until("the messages on its route are not all acknowledged", async () => {
         const info = await consumerInfo();
         return info && info.num_pending === 0 && info.num_ack_pending === 0 ? info : undefined;
-      }, seconds).pipe(Effect.tap(Effect.sleep("200 millis")));
+      }, seconds).pipe(
+        // who acknowledges before it answers may still be at it
+        Effect.tap(() => Effect.sleep(complaints.settling.length > 0 ? "2 seconds" : "200 millis")),
+      );
 
     /** The candidate is at work on the message. */
     const taken = ({ sequence, runId }: Sent) => {

@@ -2,7 +2,7 @@ import { Bus, Connection, startNatsServer } from "@subtaxa/bus";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
-import { startCollector } from "./testdata/collector.ts";
+import { startCollector } from "./testing.ts";
 import { runRequested, startService } from "./testdata/service.ts";
 
 /** Publishes one request and lets two services handle it and what follows, as processes of their own. */
