@@ -46,6 +46,7 @@ const observed = (folder: string) =>
     const relay = join(root, "shared/service/testdata/relay.ts");
     const stack = yield* startOwnStack({
       dataFolder: folder,
+      env: { SUBTAXA_TOKEN: "secret" },
       services: [
         { name: "gateway", module: join(root, "services/gateway/main.ts") },
         { name: "trainer", module: relay, env: { RELAY: "trainer" } },
@@ -82,9 +83,16 @@ const observed = (folder: string) =>
     const services = yield* Effect.promise(() =>
       Promise.all(["trainer", "evaluator"].map((name) => figures(portOf(name))))
     );
-    const top = yield* Effect.promise(() => subtaxa(folder, "top", "--once"));
-    const json = yield* Effect.promise(() => subtaxa(folder, "top", "--once", "--json"));
-    return { families: [gateway, ...services].flat(), top, json: JSON.parse(json) as unknown };
+    const top = yield* Effect.promise(() => subtaxa(folder, "--token", "secret", "top", "--once"));
+    const json = yield* Effect.promise(() => subtaxa(folder, "--token", "secret", "top", "--once", "--json"));
+    // as from another machine: nothing was started on this folder
+    const elsewhere = join(folder, "elsewhere");
+    const remote = ["--url", stack.url, "--token", "secret", "top", "--once"];
+    const away = {
+      top: yield* Effect.promise(() => subtaxa(elsewhere, ...remote)),
+      json: JSON.parse(yield* Effect.promise(() => subtaxa(elsewhere, ...remote, "--json"))) as unknown,
+    };
+    return { families: [gateway, ...services].flat(), top, json: JSON.parse(json) as unknown, away };
   });
 
 /** What a PromQL expression reads: metrics with the labels that they are chosen by, and labels to group by. Throws where it is none. */
@@ -131,7 +139,7 @@ const Dashboard = z.object({
 Deno.test("what services expose is Prometheus', dashboard and alerts read only that, and top shows it", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-observed-" });
   try {
-    const { families, top, json } = await Effect.runPromise(Effect.scoped(observed(folder)));
+    const { families, top, json, away } = await Effect.runPromise(Effect.scoped(observed(folder)));
 
     const exposed = new Map<string, Set<string>>();
     for (const { name, help, type, figures } of families) {
@@ -184,6 +192,19 @@ Deno.test("what services expose is Prometheus', dashboard and alerts read only t
     expect(() => readBy("sum(rate(x[5m])")).toThrow("no PromQL");
     expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
 
+    const consumers = [
+      { consumer: "evaluator", pending: 0, ackPending: 0 },
+      { consumer: "importer", pending: 0, ackPending: 0 },
+      { consumer: "trainer", pending: 0, ackPending: 1, idle: 0 },
+    ];
+    expect(away.json).toMatchObject({
+      services: [],
+      runs: [{ id: "held" }, { id: "relayed", state: "running" }],
+      consumers,
+    });
+    expect(away.top).not.toMatch(/^service/m);
+    expect(away.top).toMatch(/^held .*training epoch 1 \(batch 1 of 2\)/m);
+    expect(away.top).toMatch(/^trainer +0 +1 +0$/m);
     expect(json).toMatchObject({
       services: [
         { service: "nats", state: "ready", working: [] },
@@ -192,11 +213,7 @@ Deno.test("what services expose is Prometheus', dashboard and alerts read only t
         { service: "evaluator", state: "ready", working: [], imagesPerSecond: 0 },
       ],
       runs: [{ id: "held" }, { id: "relayed", state: "running" }],
-      consumers: [
-        { consumer: "evaluator", pending: 0, ackPending: 0 },
-        { consumer: "importer", pending: 0, ackPending: 0 },
-        { consumer: "trainer", pending: 0, ackPending: 1, idle: 0 },
-      ],
+      consumers,
     });
     expect(top).toMatch(/^trainer +\d+ +ready +run\.requested +250$/m);
     expect(top).toMatch(/^held .*training epoch 1 \(batch 1 of 2\)/m);

@@ -329,6 +329,8 @@ Deno.test("where nothing runs, ps, down and top say so", async () => {
   expect(await subtaxa(["down"], env)).toEqual({ code: 0, stdout: "nothing is running\n", stderr: "" });
   const top = await subtaxa(["top", "--once"], env);
   expect(top.code).toBe(1);
-  expect(top.stderr).toBe(`error: nothing is running on ${folder}: start it with "subtaxa up"\n`);
+  expect(top.stderr).toBe(
+    `error: nothing is running on ${folder}: start it with "subtaxa up", or name a gateway elsewhere with --url\n`,
+  );
   await Deno.remove(folder, { recursive: true });
 });

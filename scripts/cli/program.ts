@@ -148,7 +148,9 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     );
 
   program.command("top")
-    .description("Services, runs and consumer lag of what `up` started, every second until Ctrl-C")
+    .description(
+      "Services, runs and consumer lag of what `up` started, or without services of what is at --url, every second until Ctrl-C",
+    )
     .option("--once", "show it once")
     .option("--json", "print JSON, a line each time")
     .action((_options, command: Command) => {

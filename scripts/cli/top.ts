@@ -1,16 +1,17 @@
 import { type ClustererView, hasEnded, type RunView } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { type ProcessView, runningOn, type StackError } from "../stack/mod.ts";
-import type { Target } from "./api.ts";
+import { request, type Target } from "./api.ts";
 import { listClusterers, versionsOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { type Family, figuresOf, parseFigures } from "./figures.ts";
 import { epochsOf, listRuns } from "./runs.ts";
 import { duration, table } from "./words.ts";
 
-/** What runs at one moment: every process that `up` started, and the clusterers of others too. */
+/** What runs at one moment. */
 export interface TopView {
   readonly at: string;
+  /** Every process that `up` started here; none of an installation elsewhere, whose services only its network reaches. */
   readonly services: readonly (ProcessView & {
     /** Types of the events that are being handled. */
     readonly working: readonly string[];
@@ -67,7 +68,21 @@ export const consumersOf = (all: readonly (readonly Family[])[]): readonly Consu
   })).sort((a, b) => a.consumer < b.consumer ? -1 : 1);
 };
 
-/** Looks once at what runs on the data folder; the gateway is the one that runs there unless another is given. */
+/** What the gateway tells of the lag of all consumers. */
+const gatewayFigures = (target: Target): Effect.Effect<readonly Family[], CliError> =>
+  request(target, "/metrics").pipe(
+    Effect.flatMap((response) =>
+      Effect.tryPromise({
+        try: async () => parseFigures(await response.text()),
+        catch: () => failedError(`what ${target.url}/metrics says are no figures of Subtaxa`),
+      })
+    ),
+  );
+
+/**
+ * Looks once at what runs on the data folder or, with `url`, behind the gateway there: its runs, clusterers, and consumers with
+ * their lag.
+ */
 export const look = (
   { dataFolder, url, token }: {
     readonly dataFolder: string;
@@ -77,19 +92,26 @@ export const look = (
 ): Effect.Effect<TopView, CliError | StackError> =>
   Effect.gen(function* () {
     const running = yield* runningOn(dataFolder);
-    if (!running) {
-      return yield* failedError(`nothing is running on ${dataFolder}: start it with "subtaxa up"`);
+    const isHere = running && (url === undefined || url === running.url);
+    const address = isHere ? running.url : url;
+    if (address === undefined) {
+      return yield* failedError(
+        `nothing is running on ${dataFolder}: start it with "subtaxa up", or name a gateway elsewhere with --url`,
+      );
     }
-    const host = new URL(running.url).hostname;
-    const target: Target = { url: url ?? running.url, token };
+    const target: Target = { url: address, token };
+    const processes = isHere ? running.processes : [];
+    const host = new URL(address).hostname;
     const [families, clusterers, runs] = yield* Effect.all([
-      Effect.forEach(running.processes, (process) => probe(host, process), { concurrency: "unbounded" }),
+      isHere
+        ? Effect.forEach(processes, (process) => probe(host, process), { concurrency: "unbounded" })
+        : Effect.map(gatewayFigures(target), (figures) => [figures]),
       listClusterers(target),
       listRuns(target, 100),
     ], { concurrency: 3 });
     return {
       at: new Date().toISOString(),
-      services: running.processes.map((process, i) => ({ ...process, ...workOf(families[i] ?? []) })),
+      services: processes.map((process, i) => ({ ...process, ...workOf(families[i] ?? []) })),
       clusterers,
       runs: [...runs.filter((run) => !hasEnded(run)), ...runs.filter(hasEnded)].slice(0, shownRuns),
       consumers: consumersOf(families),
@@ -100,13 +122,13 @@ export const look = (
 export const describeTop = ({ at, services, clusterers, runs, consumers }: TopView): string =>
   [
     `Subtaxa at ${at.slice(11, 19)} UTC`,
-    table(
+    ...(services.length === 0 ? [] : [table(
       ["service", "pid", "state", "message at work", "images/s"],
       services.map(({ service, pid, state, working, imagesPerSecond }) => [
         ...[service, pid, state, working.join(", ")],
         imagesPerSecond > 0 ? Math.round(imagesPerSecond) : "",
       ]),
-    ),
+    )]),
     table(
       ["clusterer", "version", "instances alive"],
       clusterers.flatMap((view) =>

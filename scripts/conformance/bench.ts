@@ -62,7 +62,7 @@ export interface Sent {
 const traceOf = (runId: string) => createHash("sha256").update(runId).digest("hex").slice(0, 32);
 
 /** How long an answer may stay away after its message was settled. */
-const LATENESS = 1_500;
+const LATENESS = 4_000;
 
 /** Everything around a clusterer, as it looks from the clusterer's side. */
 export const makeBench = (name: string, patience: number, settings: Settings | null) =>
@@ -107,7 +107,10 @@ export const makeBench = (name: string, patience: number, settings: Settings | n
       until("the messages on its route are not all acknowledged", async () => {
         const info = await consumerInfo();
         return info && info.num_pending === 0 && info.num_ack_pending === 0 ? info : undefined;
-      }, seconds).pipe(Effect.tap(Effect.sleep("200 millis")));
+      }, seconds).pipe(
+        // who acknowledges before it answers may still be at it
+        Effect.tap(() => Effect.sleep(complaints.settling.length > 0 ? "2 seconds" : "200 millis")),
+      );
 
     /** The candidate is at work on the message. */
     const taken = ({ sequence, runId }: Sent) => {

@@ -10,10 +10,10 @@ const failing = async (name: string, start: string, patience = 90): Promise<stri
   const verdicts = await Effect.runPromise(
     examine({ name, url: null, start, patience, onVerdict: () => undefined, onNote: console.error }),
   );
-  expect(verdicts.length).toBe(33);
+  expect(verdicts.length).toBe(34);
   return verdicts.flatMap(({ check, passed, remark }) => {
     if (!passed) console.log(`${name}: ${check}: ${remark}`);
-    return passed ? [] : [check.replace(/^(labels: \S+|[^:]*).*$/, "$1")];
+    return passed ? [] : [check.replace(/^(labels: (?:the )?\S+|[^:]*).*$/, "$1")];
   });
 };
 
@@ -21,22 +21,35 @@ const fake = (file: string) =>
   [Deno.execPath(), ...runArguments(join(import.meta.dirname!, "testdata", file))]
     .map((word) => `'${word}'`).join(" ");
 
-Deno.test("the clusterers of this repository keep to the contract", async () => {
-  const names = ["xmeans", "kmeans", ...(await hasPip() ? ["gmm"] : [])];
+/** Those of these names that don't keep to the contract, with what they fail. */
+const examined = async (names: readonly string[]) => {
   const verdicts = await Promise.all(
-    names.map(async (name) => [name, await failing(name, await Effect.runPromise(startOf(name)!))]),
+    names.map(async (name) => [name, await failing(name, await Effect.runPromise(startOf(name)!))] as const),
   );
-  expect(Object.fromEntries(verdicts)).toEqual(Object.fromEntries(names.map((name) => [name, []])));
+  return verdicts.filter(([, failed]) => failed.length > 0);
+};
+
+Deno.test("the clusterers of this repository keep to the contract", async () => {
+  expect(await examined(["xmeans", "kmeans"])).toEqual([]);
+});
+
+Deno.test({
+  name: "the clusterer in Python keeps to the contract",
+  ignore: !Deno.env.get("CI") && !(await hasPip()), // where CI is set, what is missing is an error
+  fn: async () => expect(await examined(["gmm"])).toEqual([]),
 });
 
 Deno.test("clusterers that break rules fail the checks of these rules and no others", async () => {
-  const [broken, rude] = await Promise.all([
+  const [broken, rude, slow] = await Promise.all([
     failing("broken", fake("broken.ts")),
     failing("rude", fake("rude.ts"), 6),
+    failing("slow", fake("slow.ts"), 180),
   ]);
+  expect(slow).toEqual(["speed"]);
   expect(broken).toEqual([
-    ...["division", "ids", "odd classes", "normalisation", "redelivery", "parameters", "trouble"],
-    ...["labels: every", "labels: never", "labels: distances", "summary"],
+    ...["discovery", "planning", "division", "ids", "odd classes", "normalisation", "redelivery", "progress"],
+    ...["parameters", "trouble", "labels: every", "labels: never", "labels: the sub-classes"],
+    ...["labels: the state", "labels: distances", "summary"],
   ]);
   expect(rude).toEqual([
     ...[
@@ -50,6 +63,16 @@ Deno.test("clusterers that break rules fail the checks of these rules and no oth
       "configuration",
       "long work",
     ],
-    ...["hand-over", "server", "last delivery", "messages", "settling", "dead letters", "labels: columns"],
+    ...[
+      "hand-over",
+      "long hand-over",
+      "crash",
+      "server",
+      "last delivery",
+      "messages",
+      "settling",
+      "dead letters",
+      "labels: columns",
+    ],
   ]);
 });

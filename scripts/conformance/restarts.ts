@@ -4,7 +4,7 @@ import type { Candidate } from "./candidate.ts";
 import { announcementsOf, type Check } from "./check.ts";
 import { broken, must } from "./error.ts";
 import type { Started } from "./process.ts";
-import { groups, large, limits, small } from "./trouble.ts";
+import { cancelled, endless, groups, large, limits, small } from "./trouble.ts";
 
 /** Ends a process by SIGTERM; how long that took. */
 const stop = (bench: Bench, started: Started) =>
@@ -41,6 +41,29 @@ const answeredOnce = (bench: Bench, { runId, start }: Sent) =>
     yield* bench.idle();
     const answers = bench.publishedFor(runId, start);
     yield* must(answers.length === 1, `${answers.length} answers were published`);
+  });
+
+/** Ends the instance at work by SIGTERM, and starts another one; how long that took, and whether the message was handed back. */
+const stopAtWork = (
+  bench: Bench,
+  candidate: Candidate,
+  sent: Sent,
+  then: Effect.Effect<unknown> = Effect.void,
+) =>
+  Effect.gen(function* () {
+    const stopped = yield* stop(bench, candidate.current()).pipe(Effect.result);
+    yield* Effect.sleep("100 millis");
+    const handedBack = bench.wire.settled(sent.sequence, "nak") !== undefined;
+    const done = bench.publishedFor(sent.runId, sent.start).length > 0;
+    yield* then;
+    yield* kill(candidate.current());
+    yield* candidate.start();
+    if (stopped._tag === "Failure") return yield* stopped.failure;
+    yield* must(
+      handedBack || done,
+      "it neither hands the message back (-NAK) nor answers it: nobody gets it before the ack wait is over",
+    );
+    return { took: stopped.success, handedBack };
   });
 
 /** Starts one more instance; where the consumer's settings don't follow, they are changed and it is started again. */
@@ -129,20 +152,25 @@ export const restarts = (candidate: Candidate): readonly Check[] => [
     run: (bench) =>
       Effect.gen(function* () {
         const { sent, answer } = yield* atWork(bench);
-        const stopped = yield* stop(bench, candidate.current()).pipe(Effect.result);
-        yield* Effect.sleep("100 millis");
-        const handedBack = bench.wire.settled(sent.sequence, "nak");
-        const done = bench.publishedFor(sent.runId, sent.start).length > 0;
-        yield* kill(candidate.current());
-        yield* candidate.start();
-        if (stopped._tag === "Failure") return yield* stopped.failure;
-        yield* must(
-          handedBack !== undefined || done,
-          "it neither hands the message back (-NAK) nor answers it: nobody gets it before the ack wait is over",
-        );
+        const { took, handedBack } = yield* stopAtWork(bench, candidate, sent);
         yield* answer;
         yield* answeredOnce(bench, sent);
-        return `${stopped.success}${handedBack ? "" : ", it was done before"}`;
+        return `${took}${handedBack ? "" : ", it was done before"}`;
+      }),
+  },
+  {
+    name: "long hand-over: work of minutes is given up on SIGTERM within ten seconds too",
+    run: (bench) =>
+      Effect.gen(function* () {
+        yield* bench.idle();
+        const cause = yield* endless(bench);
+        const sent = yield* bench.publish(cause);
+        yield* bench.taken(sent);
+        yield* Effect.sleep("1 second"); // until it divides
+        const over = bench.publish(cancelled({ head: cause })).pipe(Effect.orDie); // nobody need do it
+        const { took, handedBack } = yield* stopAtWork(bench, candidate, sent, over);
+        yield* bench.idle();
+        return `${took}${handedBack ? "" : ", it was done before"}`;
       }),
   },
   {

@@ -1,7 +1,8 @@
-import { FACTS } from "@subtaxa/bus";
+import { DEAD, FACTS } from "@subtaxa/bus";
 import {
   ClustererAnnouncement,
   CONTRACT_VERSION,
+  DatasetProgress,
   discoverySubject,
   type EventType,
   RunProgress,
@@ -9,8 +10,10 @@ import {
 import { z } from "zod";
 import { eventSchemas, messageName, opened } from "./schemas.ts";
 
-/** The kinds of service, and which events each takes and publishes. */
-const services: Readonly<Record<string, { takes: readonly EventType[]; publishes: readonly EventType[] }>> = {
+/** The kinds of service, and which events each takes and publishes; a test holds it to their consumers and to their rights. */
+export const services: Readonly<
+  Record<string, { takes: readonly EventType[]; publishes: readonly EventType[] }>
+> = {
   gateway: {
     takes: ["dataset.requested"],
     publishes: [
@@ -60,11 +63,30 @@ const headers = {
   },
 };
 
+const deadLetterHeaders = {
+  type: "object",
+  required: ["Nats-Msg-Id", "subtaxa-error", "subtaxa-reason", "subtaxa-consumer", "subtaxa-sequence"],
+  properties: {
+    "Nats-Msg-Id": text("dead:<consumer>:<sequence>"),
+    "subtaxa-error": text("the error's tag"),
+    "subtaxa-reason": text("the error in a sentence"),
+    "subtaxa-consumer": text("the durable consumer that the message was for"),
+    "subtaxa-sequence": text(`the message's place in ${FACTS}`),
+  },
+};
+
 const reference = (...path: string[]) => ({ $ref: `#/${path.join("/")}` });
 const schemaOf = (schema: z.ZodType): Record<string, unknown> => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { ...opened, target: "draft-7" });
   return rest;
 };
+
+/** An operation that sends something other than a fact. */
+const sends = (service: string, channel: string) => ({
+  action: "send",
+  channel: reference("channels", channel),
+  tags: [{ name: service }],
+});
 
 const token = (description: string) => ({ description });
 
@@ -118,6 +140,18 @@ export const asyncApi = (): Record<string, unknown> => {
         parameters: { run: token("the run") },
         messages: { RunProgress: reference("components", "messages", "RunProgress") },
       },
+      DatasetProgress: {
+        address: "progress.dataset.{dataset}",
+        description: "Core NATS: may be lost, nothing depends on it",
+        parameters: { dataset: token("the data set") },
+        messages: { DatasetProgress: reference("components", "messages", "DatasetProgress") },
+      },
+      DeadLetter: {
+        address: "dead.{subject}",
+        description: `Stream ${DEAD}`,
+        parameters: { subject: token("the whole subject of the message that is set aside") },
+        messages: { DeadLetter: reference("components", "messages", "DeadLetter") },
+      },
       ClustererDiscovery: {
         address: discoverySubject.clusterer,
         description: "Core NATS: a request of everyone",
@@ -131,11 +165,15 @@ export const asyncApi = (): Record<string, unknown> => {
     },
     operations: {
       ...operations,
-      clustererTellsProgress: {
-        action: "send",
-        channel: reference("channels", "RunProgress"),
-        tags: [{ name: "clusterer" }],
-      },
+      ...Object.fromEntries(
+        Object.keys(services).flatMap((service) => [
+          [
+            `${service}TellsProgress`,
+            sends(service, service === "gateway" ? "DatasetProgress" : "RunProgress"),
+          ],
+          [`${service}SetsAside`, sends(service, "DeadLetter")],
+        ]),
+      ),
       clustererAnnouncesItself: {
         action: "receive",
         channel: reference("channels", "ClustererDiscovery"),
@@ -151,6 +189,13 @@ export const asyncApi = (): Record<string, unknown> => {
           payload: schemaOf(eventSchemas.get(type)!),
         }])),
         RunProgress: { name: "progress", payload: schemaOf(RunProgress) },
+        DatasetProgress: { name: "dataset progress", payload: schemaOf(DatasetProgress) },
+        DeadLetter: {
+          name: "dead letter",
+          contentType: "application/octet-stream",
+          summary: "The bytes of the message that could not be acted on",
+          headers: deadLetterHeaders,
+        },
         Question: { name: "question", summary: "Empty" },
         ClustererAnnouncement: { name: "announcement", payload: schemaOf(ClustererAnnouncement) },
       },

@@ -1,4 +1,5 @@
 import { Parser } from "@asyncapi/parser";
+import { Connection, FACTS, startNatsServer } from "@subtaxa/bus";
 import {
   ClustererAnnouncement,
   encodeLabels,
@@ -7,10 +8,15 @@ import {
   RunRequest,
   specOf,
 } from "@subtaxa/contracts";
+import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { Ajv2020 } from "ajv/2020";
+import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
 import { join, relative } from "node:path";
+import { parse } from "yaml";
 import { z } from "zod";
+import { root, runArguments } from "../stack/mod.ts";
+import { services } from "./asyncapi.ts";
 import { asyncApi, folder, generated } from "./mod.ts";
 
 const filesBelow = (path: string): string[] =>
@@ -103,4 +109,55 @@ Deno.test("fields that are not known fit the schema, and are handed on in spec a
   expect(Event.parse(event)).toEqual(event);
   const { images: _, ...without } = event;
   expect([fits(without), Event.safeParse(without).success]).toEqual([false, false]);
+});
+
+/** The filters of every durable consumer that the services register on a server of their own, by the service. */
+const registered = (folder: string) =>
+  Effect.gen(function* () {
+    const binary = natsServerPath(subtaxaHome(), currentPlatform()!);
+    const { url } = yield* startNatsServer({ binary, folder });
+    const env = { NATS_URL: url, SUBTAXA_DATA: folder, SUBTAXA_REGISTER_ONLY: "true" };
+    for (const service of Object.keys(services)) {
+      const { code, stderr } = yield* Effect.promise(() =>
+        new Deno.Command(Deno.execPath(), {
+          args: runArguments(join(root, "services", service, "main.ts")),
+          env,
+        }).output()
+      );
+      expect([service, code, new TextDecoder().decode(stderr)]).toEqual([service, 0, expect.anything()]);
+    }
+    const config = ConfigProvider.layer(ConfigProvider.fromUnknown(env));
+    return yield* Effect.gen(function* () {
+      const { jsm } = yield* Connection;
+      return yield* Effect.promise(() => Array.fromAsync(jsm.consumers.list(FACTS)));
+    }).pipe(Effect.provide(Connection.layer("test").pipe(Layer.provide(config))));
+  });
+
+Deno.test("services take the events that the document says, and may publish in a cluster what it says", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-contract-" });
+  try {
+    const consumers = await Effect.runPromise(Effect.scoped(registered(folder)));
+    const serviceOf = (durable: string) =>
+      durable === "importer" ? "gateway" : durable.startsWith("clusterer-") ? "clusterer" : durable;
+    const taken = consumers.map(({ name, config: { filter_subject, filter_subjects = [] } }) => [
+      serviceOf(name),
+      [
+        ...new Set(
+          [...filter_subject ? [filter_subject] : [], ...filter_subjects]
+            .map((filter) => filter.split(".").slice(1, 3).join(".")),
+        ),
+      ].sort(),
+    ]);
+    expect(Object.fromEntries(taken)).toEqual(
+      Object.fromEntries(Object.entries(services).map(([name, { takes }]) => [name, [...takes].sort()])),
+    );
+    const template = await Deno.readTextFile(join(root, "deploy/helm/subtaxa/templates/_nats.tpl"));
+    const facts = /define "subtaxa\.facts" -\}\}\n([^]*?)\{\{- end/.exec(template)![1]!;
+    const allowed = z.record(z.string(), z.array(z.string())).parse(parse(facts));
+    for (const [name, { publishes }] of Object.entries(services)) {
+      expect([name, [...publishes].sort()]).toEqual([name, [...allowed[name]!, "run.failed"].sort()]);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

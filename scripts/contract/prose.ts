@@ -78,7 +78,8 @@ ${filters.replaceAll(/^/gm, "    ")}
 asked after you have created or updated it: the reply to an update may still show what was before).
 
 All instances of the clusterer share this consumer; each message goes to one of them. Take one message at a time.
-Where the consumer is gone, create it anew and go on. A name has 1 to 64 letters, digits, \`-\` and
+Where the consumer is gone, create it anew and go on; while the server
+still removes the files of the old one, it may refuse updates of the new one (code 500): take messages all the same. A name has 1 to 64 letters, digits, \`-\` and
 \`_\`, begins with a letter or digit, and is none of the fixed steps (${reservedRoutes.join(", ")}).
 
 A subject is \`subtaxa.<event>.<route>.<run>.<fold>\`; the event has two tokens, so the run is the fifth. The route
@@ -110,7 +111,8 @@ on. Before you act, look up in the stream (\`$JS.API.STREAM.MSG.GET.${FACTS}\`, 
    answered already;
 2. the newest message on \`${
     subjects.end("<run>")
-  }\`: if there is one, the run has ended (completed, failed or cancelled).
+  }\`: if there is one, before or after your message, the run has
+   ended (completed, failed or cancelled).
 
 In both cases acknowledge the message and do nothing. Otherwise act.
 
@@ -128,7 +130,8 @@ to the second subject sees it sooner, and saves the work. Acknowledge last, afte
 On SIGTERM stop within ten seconds, with the exit code 0. Hand the message that you work on back (\`-NAK\`), so that another
 instance gets it at once. But each delivery counts: when it is the last one (the delivery count in the message's reply
 subject has reached the consumer's \`max_deliver\`), a message that is handed back never comes again and its run fails, so
-finish it first. A pull that is still open may bring one more message: let it run out (pull for two seconds at a time) and treat
+finish it first, even if that takes longer. To divide one large class may take minutes: look in the middle of it, too, whether you
+should stop. A pull that is still open may bring one more message: let it run out (pull for two seconds at a time) and treat
 that message in the same way.
 
 ## 3. Answer
@@ -152,7 +155,7 @@ on \`subtaxa.adaptation.planned.extract.<run>.<fold>\`. Set in \`state.classes\`
 order of \`spec.classes\`, class by class, \`allowedClusters\` (how many sub-classes it may have from now on, from 1) and \`flag\` (0
 or 1, for you alone, if you need it), and leave name, order and \`clusters\`. \`classes\` lists the names of those with \`allowedClusters\` above 1, in their order.
 
-\`epoch.validated\` tells in \`falseNegatives\` which share of each class's validation images was missed. The paper's
+\`epoch.validated\` tells in \`falseNegatives\`, in the order of \`spec.classes\`, which share of each class's validation images was missed. The paper's
 rule for a class above \`spec.confusionThreshold\`: with flag 0 one more, up to \`spec.maxClusters\`, where the flag
 becomes 1; with flag 1 one fewer, down to 1, where it becomes 0. The other two come before the first epoch: leave
 every class as it is, unless your limits need no validation; \`features.extracted\` then comes with a table without rows.
@@ -188,7 +191,7 @@ images has no sub-class, and its highest id stays.
 
 Then set \`state.labels\` to the table's reference and in \`state.classes\` each \`clusters\` to the number of the class's
 sub-classes (1 for one without images), limits and flags unchanged. \`changes\` lists the classes whose number changed,
-\`{class, from, to}\`; \`agreement\` is the normalised mutual information (arithmetic mean of the entropies) between the former
+\`{class, from, to}\` with the class's name and the two numbers; \`agreement\` is the normalised mutual information (arithmetic mean of the entropies) between the former
 and the new pairs (class, id) of all training images, 1 where both entropies are zero. \`clusterer\` may tell
 who you are, \`{name, version, parameters}\`, the parameters with your defaults for those left out: reports show it. After publishing, you may delete the features' object: nobody
 needs it any more.

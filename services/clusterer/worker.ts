@@ -4,10 +4,10 @@ import { xMeans } from "./xmeans.ts";
 
 serveClusterer(
   KMeansParameters,
-  (spec, { pcaDimensions, ...parameters }) =>
+  (spec, { pcaDimensions, ...parameters }, proceed) =>
     alongPrincipalAxes(
       pcaDimensions,
       (points, allowedClusters, random) =>
-        xMeans(points, { ...spec, ...parameters, allowedClusters, random }),
+        xMeans(points, { ...spec, ...parameters, allowedClusters, random, onCandidate: proceed }),
     ),
 );

@@ -23,6 +23,8 @@ export interface XMeansSettings extends KMeansSettings {
    * all but 22, where the participation ratio finds all 60.
    */
   readonly dimension?: "effective" | "nominal";
+  /** Called before each number of clusters is tried; what it throws ends the search. */
+  readonly onCandidate?: () => void;
 }
 
 /** One number of clusters that was tried. */
@@ -52,6 +54,7 @@ export interface XMeansResult extends KMeansResult {
  */
 export const xMeans = (points: Points, settings: XMeansSettings): XMeansResult => {
   const { allowedClusters, minClusterSize = 8, criterion = "bic", dimension = "effective" } = settings;
+  const { onCandidate = () => undefined } = settings;
   const most = Math.max(1, Math.min(allowedClusters, Math.floor(points.rows / minClusterSize)));
   const search = searchFor(points, most, settings);
   const m = dimension === "effective" ? search.effectiveDimension : points.dimension;
@@ -59,6 +62,7 @@ export const xMeans = (points: Points, settings: XMeansSettings): XMeansResult =
   let chosen = search.solve(1);
   let chosenScore = -Infinity;
   for (let k = 1; k <= most; k++) {
+    onCandidate();
     const solution = k === 1 ? chosen : search.solve(k);
     if (solution.clusters < k) break; // there are no more different rows
     const { sizes, sse } = solution;

@@ -5,10 +5,11 @@ import {
   decodeImages,
   decodeLabels,
   encodeLabels,
+  type Failure,
   type RunSpec,
 } from "@subtaxa/contracts";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
-import { Result } from "effect";
+import { Data, Result } from "effect";
 import type { z } from "zod";
 
 export interface RelabelInput {
@@ -25,8 +26,19 @@ export interface RelabelInput {
   readonly outputFile: string;
 }
 
-/** How a class is divided in a run with these settings; `P`: the settings of this clusterer alone. */
-export type DivideFor<P> = (spec: RunSpec, parameters: P) => Divide;
+/**
+ * How a class is divided in a run with these settings; `P`: the settings of this clusterer alone. Who divides for long calls
+ * `proceed` in between, and lets pass what it throws: the run has ended, or the process is to stop.
+ */
+export type DivideFor<P> = (spec: RunSpec, parameters: P, proceed: () => void) => Divide;
+
+/** The caller asked for an early end. */
+export class RelabellingCancelled extends Data.TaggedError("RelabellingCancelled")<{
+  readonly reason: { readonly _tag: "Cancelled" };
+  readonly message: string;
+}> implements Failure {
+  readonly retryable = false;
+}
 
 const operationsOf = <P>(parameters: z.ZodType<P>, divideFor: DivideFor<P>) => ({
   /** Writes the new pseudo-labels of the fold's training images, and tells what they come to. */
@@ -35,6 +47,13 @@ const operationsOf = <P>(parameters: z.ZodType<P>, divideFor: DivideFor<P>) => (
     context: WorkContext<{ done: number; total: number }>,
   ): Promise<Omit<PseudoLabels, "labels">> => {
     const { spec, fold, epoch, classes, imagesFile, featuresFile, labelsFile, outputFile } = input;
+    const proceed = () => {
+      if (!context.cancelled()) return;
+      throw new RelabellingCancelled({
+        reason: { _tag: "Cancelled" },
+        message: "the division was cancelled",
+      });
+    };
     const { labels, ...summary } = Result.getOrThrow(generatePseudoLabels(
       {
         spec,
@@ -45,8 +64,11 @@ const operationsOf = <P>(parameters: z.ZodType<P>, divideFor: DivideFor<P>) => (
         features: decodeFeatures(await Deno.readFile(featuresFile)),
         previous: labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile)),
       },
-      divideFor(spec, parameters.parse(spec.parameters)),
-      (done) => context.progress({ done, total: classes.length }),
+      divideFor(spec, parameters.parse(spec.parameters), proceed),
+      (done) => {
+        context.progress({ done, total: classes.length });
+        proceed();
+      },
     ));
     await Deno.writeFile(outputFile, encodeLabels(labels));
     return summary;

@@ -2,7 +2,7 @@ import { Bus, Connection, startNatsServer } from "@subtaxa/bus";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer } from "effect";
 import { expect } from "expect";
-import { startCollector } from "./testdata/collector.ts";
+import { startCollector } from "./testing.ts";
 import { runRequested, startService } from "./testdata/service.ts";
 
 /** Publishes one request and lets two services handle it and what follows, as processes of their own. */
@@ -106,7 +106,18 @@ Deno.test("an epoch is one trace over its services, also when a message is deliv
     expect(next.parentSpanId).toBe("");
     expect(next.links).toMatchObject([{ traceId: root.traceId, spanId: validated.spanId }]);
 
-    expect(collector.metrics.get("subtaxa-trainer")).toContain("subtaxa_messages_total");
+    const units = collector.metrics.get("subtaxa-trainer")!;
+    expect([...units.keys()]).toEqual(
+      expect.arrayContaining([
+        "subtaxa_messages_total",
+        "subtaxa_handling_seconds",
+        "subtaxa_blob_sent_bytes_total",
+      ]),
+    );
+    for (const [name, unit] of units) {
+      const wanted = /_seconds(_total)?$/.test(name) ? "s" : /_bytes(_total)?$/.test(name) ? "By" : "1";
+      expect([name, unit]).toEqual([name, wanted]);
+    }
   }));
 
 Deno.test("without an endpoint nothing is traced, and messages carry no traceparent", () =>

@@ -1,4 +1,7 @@
-/** A clusterer that breaks rules on purpose: it leaves an image out, divides by chance and more often than it may. */
+/**
+ * A clusterer that breaks rules on purpose: it leaves an image out, divides by chance and more often than it may, lists
+ * sub-classes in disorder, changes flags, names classes that are whole, and tells nonsense of itself and its progress.
+ */
 import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
 import {
   type ArtifactError,
@@ -11,6 +14,7 @@ import {
   type EventOf,
   type Failure,
   following,
+  progressSubject,
   type Subclass,
   subjects,
 } from "@subtaxa/contracts";
@@ -20,9 +24,10 @@ import { Effect, Layer } from "effect";
 const name = "broken";
 const at = () => new Date().toISOString();
 
-const relabel = (event: EventOf<"features.extracted">): Effect.Effect<Outcome, Failure, Blobs> =>
+const relabel = (event: EventOf<"features.extracted">): Effect.Effect<Outcome, Failure, Blobs | Bus> =>
   Effect.gen(function* () {
     const blobs = yield* Blobs;
+    yield* (yield* Bus).progress(progressSubject.run(event.runId), { done: "half" });
     const features = yield* blobs.get(event.features);
     yield* Effect.try({ try: () => decodeFeatures(features), catch: (cause) => cause as ArtifactError });
     const { image, class: classOf } = decodeImages(yield* blobs.get(event.images));
@@ -42,11 +47,12 @@ const relabel = (event: EventOf<"features.extracted">): Effect.Effect<Outcome, F
       class: Uint16Array.from(rows, (row) => classOf[row]!),
       cluster: Uint16Array.from(cluster),
       distance: new Float32Array(rows.length),
-      subclasses,
+      subclasses: subclasses.toReversed(),
       highestIds: event.state.classes.map(() => 10 * event.epoch + 9),
     }));
     const classes = event.state.classes.map((one, index) => ({
       ...one,
+      flag: one.flag === 0 ? 1 as const : 0 as const,
       clusters: Math.max(1, subclasses.filter((two) => two.class === index).length),
     }));
     const relabelled: Event = {
@@ -60,11 +66,11 @@ const relabel = (event: EventOf<"features.extracted">): Effect.Effect<Outcome, F
     return { events: [relabelled] };
   });
 
-const handle = (event: Event): Effect.Effect<Outcome, Failure, Blobs> => {
+const handle = (event: Event): Effect.Effect<Outcome, Failure, Blobs | Bus> => {
   if (event.type === "features.extracted") return relabel(event);
   if (!("spec" in event)) return Effect.succeed({ events: [] });
   return Effect.succeed({
-    events: [{ ...following(event), type: "adaptation.planned", at: at(), classes: [] }],
+    events: [{ ...following(event), type: "adaptation.planned", at: at(), classes: event.spec.classes }],
   });
 };
 
@@ -86,6 +92,6 @@ runService({
         instance: crypto.randomUUID(),
         description: "breaks the rules",
       },
-      parameters: { type: "object" },
+      parameters: { type: "object", required: ["depth"] },
     }))],
 });

@@ -113,6 +113,8 @@ const act = async (event: Event) => {
 for (;;) {
   const message = await (await consumer()).next({ expires: 1_000 }).catch(() => null);
   if (!message) continue;
+  // before it knows whether it lives to answer
+  if (message.subject.startsWith("subtaxa.features.extracted.")) message.ack();
   const [, , , , runId = "", fold] = message.subject.split(".");
   const newest = await jsm.streams.getMessage("SUBTAXA", {
     last_by_subj: subjects.fold(runId, Number(fold)),

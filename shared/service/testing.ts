@@ -25,7 +25,7 @@ const Traces = z.object({
 const Metrics = z.object({
   resourceMetrics: z.array(z.object({
     resource: Resource,
-    scopeMetrics: z.array(z.object({ metrics: z.array(z.object({ name: z.string() })) })),
+    scopeMetrics: z.array(z.object({ metrics: z.array(z.object({ name: z.string(), unit: z.string() })) })),
   })),
 });
 
@@ -34,7 +34,7 @@ export type Span = z.infer<typeof SpanData> & { readonly service: unknown };
 /** An OpenTelemetry collector that keeps what it is sent (OTLP 1.x over HTTP, JSON). */
 export const startCollector = () => {
   const spans: Span[] = [];
-  const metrics = new Map<unknown, Set<string>>();
+  const metrics = new Map<unknown, Map<string, string>>();
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
     async (request) => {
@@ -50,9 +50,11 @@ export const startCollector = () => {
       } else if (pathname === "/v1/metrics") {
         for (const { resource, scopeMetrics } of Metrics.parse(body).resourceMetrics) {
           const service = resource.attributes["service.name"];
-          const names = metrics.get(service) ?? new Set();
-          metrics.set(service, names);
-          for (const { metrics: some } of scopeMetrics) for (const { name } of some) names.add(name);
+          const units = metrics.get(service) ?? new Map<string, string>();
+          metrics.set(service, units);
+          for (const { metrics: some } of scopeMetrics) {
+            for (const { name, unit } of some) units.set(name, unit);
+          }
         }
       } else return new Response("not found", { status: 404 });
       return Response.json({});
@@ -61,7 +63,7 @@ export const startCollector = () => {
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     spans,
-    /** Names of metrics by service. */
+    /** Units of metrics by service and name, in UCUM. */
     metrics,
     stop: () => server.shutdown(),
   };
