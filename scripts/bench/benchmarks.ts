@@ -1,7 +1,7 @@
 import type { Benchmark } from "./benchmark.ts";
+import { epochs } from "./epochs.ts";
 import { importing } from "./importing.ts";
 import { networks } from "./networks.ts";
-import { pipeline } from "./pipeline.ts";
 import { eventOverheads, spreading } from "./spreading.ts";
 import { xmeans } from "./xmeans.ts";
 
@@ -10,7 +10,7 @@ export const benchmarks: readonly Benchmark[] = [
   ...xmeans,
   importing("grey"),
   importing("RGB"),
-  pipeline,
+  ...epochs,
   spreading,
   ...eventOverheads,
 ];
