@@ -24,29 +24,30 @@ const specFor = (settings: Partial<RunSpec>, classes: number): RunSpec => ({
   ...settings,
 });
 
-const kinds: Record<Kind, () => { readonly spec: RunSpec; readonly inputs: Inputs; readonly count: number }> = {
-  images: () => {
-    const [side, channels, count] = [64, 3, 20 * batchSize] as const;
-    const pixels = Uint8Array.from({ length: count * side * side * channels }, () => draw.integer(256));
-    return {
-      spec: specFor({ backbone: "small", imageSize: side, augmentation: "flip-rotate" }, 2),
-      inputs: { pixels, side, channels, count },
-      count,
-    };
-  },
-  features: () => {
-    const [dimension, count] = [1280, 5_000] as const;
-    return {
-      spec: specFor({ backbone: "efficientnet-b0", freeze: "backbone" }, 14),
-      inputs: {
-        image: Uint32Array.from({ length: count }, (_, i) => i),
-        values: Float32Array.from({ length: count * dimension }, () => draw.next()),
-        dimension,
-      },
-      count,
-    };
-  },
-};
+const kinds: Record<Kind, () => { readonly spec: RunSpec; readonly inputs: Inputs; readonly count: number }> =
+  {
+    images: () => {
+      const [side, channels, count] = [64, 3, 20 * batchSize] as const;
+      const pixels = Uint8Array.from({ length: count * side * side * channels }, () => draw.integer(256));
+      return {
+        spec: specFor({ backbone: "small", imageSize: side, augmentation: "flip-rotate" }, 2),
+        inputs: { pixels, side, channels, count },
+        count,
+      };
+    },
+    features: () => {
+      const [dimension, count] = [1280, 5_000] as const;
+      return {
+        spec: specFor({ backbone: "efficientnet-b0", freeze: "backbone" }, 14),
+        inputs: {
+          image: Uint32Array.from({ length: count }, (_, i) => i),
+          values: Float32Array.from({ length: count * dimension }, () => draw.next()),
+          dimension,
+        },
+        count,
+      };
+    },
+  };
 
 const epochOf = (kind: Kind) => {
   const { spec, inputs, count } = kinds[kind]();

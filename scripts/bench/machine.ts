@@ -6,7 +6,8 @@ export const THREADS = 2;
 const platform = currentPlatform();
 
 /** Whether our side runs on a GPU, as set-up and the loader choose. */
-export const onGpu = hasNvidiaDriver() && platform !== undefined && gpuBuild(subtaxaHome(), platform) !== undefined;
+export const onGpu = hasNvidiaDriver() && platform !== undefined &&
+  gpuBuild(subtaxaHome(), platform) !== undefined;
 
 /** For this process, its threads and all that it starts: to be called before anything is loaded. */
 export const divideMachine = (): void => {

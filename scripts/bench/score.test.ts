@@ -10,13 +10,17 @@ const values = Float32Array.from(
   (_, i) => draw.normal() + labels[Math.floor(i / dimension)]!,
 );
 const rowsOf = (label: number) =>
-  labels.flatMap((one, row) => one === label ? [[...values.subarray(row * dimension, (row + 1) * dimension)]] : []);
+  labels.flatMap((one, row) =>
+    one === label ? [[...values.subarray(row * dimension, (row + 1) * dimension)]] : []
+  );
 
 Deno.test("a division's score is the log-density of its rows one by one, minus the penalty", () => {
   const clusters = [0, 7].map((label) => {
     const members = rowsOf(label);
-    const centre = Array.from({ length: dimension }, (_, d) =>
-      members.reduce((sum, row) => sum + row[d]!, 0) / members.length);
+    const centre = Array.from(
+      { length: dimension },
+      (_, d) => members.reduce((sum, row) => sum + row[d]!, 0) / members.length,
+    );
     const distances = members.map((row) => row.reduce((sum, value, d) => sum + (value - centre[d]!) ** 2, 0));
     return { weight: members.length / rows, distances };
   });

@@ -56,7 +56,8 @@ export const spreading: Benchmark = {
       // on one server; in every round the one instance first, and then with a second one, which ends with the round
       yield* withSpreadFold({ folder: join(folder, "spread"), images, imageSize }, (fold) =>
         Effect.gen(function* () {
-          const work = () => extraction(fold, `run-${++runs}`);
+          const work = () =>
+            extraction(fold, `run-${++runs}`);
           yield* fold.start("extractor", oneThread);
           yield* work(); // the data set is resized, the network is in memory
           for (let round = 0; round < 3; round++) {
@@ -68,7 +69,8 @@ export const spreading: Benchmark = {
             }));
           }
         })).pipe(Effect.scoped, asBenchError);
-      const next = (figures: number[]) => Effect.sync(() => figures.shift()!);
+      const next = (figures: number[]) =>
+        Effect.sync(() => figures.shift()!);
       return { ours: next(together), peer: next(alone) };
     }),
 };

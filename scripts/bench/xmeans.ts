@@ -55,8 +55,10 @@ const prepare = (setting: Setting) => (folder: string): Effect.Effect<Pair, Benc
         rounds.ours.push(labels);
         return seconds;
       }),
-      peer: Effect.tap(peer, () =>
-        Effect.sync(() => rounds.peer.push(new Int32Array(Deno.readFileSync(labelsFile).buffer)))),
+      peer: Effect.tap(
+        peer,
+        () => Effect.sync(() => rounds.peer.push(new Int32Array(Deno.readFileSync(labelsFile).buffer))),
+      ),
       verdict: Effect.sync(() => verdictOn(file, setting, rounds)),
     };
   });

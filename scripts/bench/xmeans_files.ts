@@ -7,7 +7,7 @@ import {
   specOf,
 } from "@subtaxa/contracts";
 import { join } from "node:path";
-import type { RelabelInput } from "../../shared/relabelling/worker.ts";
+import type { RelabelInput } from "@subtaxa/relabelling";
 import { readRows } from "./rows.ts";
 
 const classes = ["dominant", "rare"];

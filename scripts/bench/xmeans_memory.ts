@@ -3,7 +3,7 @@
 import { TensorWorker } from "@subtaxa/tensorflow";
 import { Effect } from "effect";
 import { join } from "node:path";
-import type { ClustererWork } from "../../shared/relabelling/worker.ts";
+import type { ClustererWork } from "@subtaxa/relabelling";
 import { inputIn } from "./xmeans_files.ts";
 
 const [folder, bytes] = [Deno.args[0]!, Number(Deno.args[1])];

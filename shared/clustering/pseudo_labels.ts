@@ -80,8 +80,7 @@ export const generatePseudoLabels = (
     bringToFront(values, dimension, rows);
     let used = 0;
     /** Of the next divided class: its rows follow those of the one before. */
-    const nextEmbeddings = (count: number) =>
-      values.subarray(used * dimension, (used += count) * dimension);
+    const nextEmbeddings = (count: number) => values.subarray(used * dimension, (used += count) * dimension);
 
     for (const [index, state] of classes.entries()) {
       const positions = members[index]!;

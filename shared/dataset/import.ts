@@ -47,7 +47,8 @@ const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
  */
 export const importFolder = (options: ImportOptions): Effect.Effect<Imported, DatasetError> =>
   Effect.gen(function* () {
-    const { name, path, maxSide, minClassImages, workers = defaultWorkers, outputFolder, onProgress } = options;
+    const { name, path, maxSide, minClassImages, workers = defaultWorkers, outputFolder, onProgress } =
+      options;
     // first, because they get ready while the folders are walked
     const ask = yield* startWorkers(workers);
     const { root, classes, candidates, rejected } = yield* findImages(path);

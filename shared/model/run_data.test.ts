@@ -11,7 +11,9 @@ Deno.test("batches of features hold the chosen rows, also when later ones have b
     dimension: 2,
   };
   const before = tf.memory().numTensors;
-  const batches = [[2, 0, 2], [1], [0, 1], []].map((rows) => inputTensor(features, rows, preprocessings.symmetric));
+  const batches = [[2, 0, 2], [1], [0, 1], []].map((rows) =>
+    inputTensor(features, rows, preprocessings.symmetric)
+  );
   expect(batches.map((one) => one.arraySync())).toEqual([
     [[20, 21], [0, 1], [20, 21]],
     [[10, 11]],
