@@ -1,57 +1,34 @@
 /**
  * Benchmarks, `deno task bench [name …]`: each one against a peer that does the same work, measured alternately in this
- * run. Prints a table and writes bench-results.json; `ratio` is how many times better than the peer.
+ * run. Prints a table and writes bench-results.json, where what was measured earlier stays; `ratio` is how many times better
+ * than the peer. Fails when a target is missed, a result worse than the peer's, or a benchmark failed.
  */
 import { Effect } from "effect";
 import type { Benchmark } from "./bench/benchmark.ts";
 import { benchmarks } from "./bench/benchmarks.ts";
+import { divideMachine, onGpu, THREADS } from "./bench/machine.ts";
+import { hasPassed, type Result, runBenchmarks } from "./bench/measure.ts";
 import { execute, table } from "./cli/mod.ts";
+import { ensureNative } from "./setup/mod.ts";
 import { task } from "./task.ts";
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-const measure = ({ name, peerName, unit = "s", target, rounds, prepare }: Benchmark) =>
-  Effect.scoped(Effect.gen(function* () {
-    const folder = yield* Effect.acquireRelease(
-      Effect.promise(() => Deno.makeTempDir({ prefix: "subtaxa-bench-" })),
-      (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
-    );
-    console.log(name);
-    const { ours, peer } = yield* prepare(folder);
-    const times = yield* Effect.forEach(
-      Array.from({ length: rounds }, (_, round) => round + 1),
-      (round) =>
-        Effect.all([ours, peer]).pipe(
-          Effect.tap(([a, b]) =>
-            Effect.sync(() =>
-              console.log(
-                `  round ${round} of ${rounds}: ${a.toFixed(3)} ${unit}, peer ${b.toFixed(3)} ${unit}`,
-              )
-            )
-          ),
-        ),
-    );
-    const [mine, theirs] = [median(times.map(([a]) => a)), median(times.map(([, b]) => b))];
-    return { name, unit, ours: mine, peer: theirs, peerName, ratio: theirs / mine, target };
-  }));
+const row = (result: Result): string[] => {
+  if ("failure" in result) return [result.name, "failed", "", "", "", result.failure, ""];
+  const { name, unit, ours, peer, ratio, target, peerName, remark } = result;
+  return [
+    ...[name, `${ours.toFixed(3)} ${unit}`, `${peer.toFixed(3)} ${unit}`, ratio.toFixed(2)],
+    ...[`${target.toFixed(2)}${hasPassed(result) ? "" : " MISSED"}`, peerName, remark],
+  ];
+};
 
 const main = (wanted: readonly Benchmark[]) =>
   Effect.gen(function* () {
-    const results = yield* Effect.forEach(wanted, measure);
-    console.log(`\n${
-      table(
-        ["benchmark", "ours", "peer", "ratio", "target", "against"],
-        results.map(({ name, unit, ours, peer, ratio, target, peerName }) => [
-          ...[name, `${ours.toFixed(3)} ${unit}`, `${peer.toFixed(3)} ${unit}`],
-          ...[ratio.toFixed(2), target.toFixed(2), peerName],
-        ]),
-      )
-    }`);
-    yield* Effect.promise(() =>
-      Deno.writeTextFile("bench-results.json", JSON.stringify(results, null, 2) + "\n")
-    );
-    return 0;
+    yield* ensureNative();
+    console.log(`on ${onGpu ? "a GPU" : "the CPU"}, ${THREADS} threads`);
+    const results = yield* runBenchmarks(wanted, benchmarks, "bench-results.json");
+    const header = ["benchmark", "ours", "peer", "ratio", "target", "against", "result"];
+    console.log(`\n${table(header, results.map(row))}`);
+    return results.every(hasPassed) ? 0 : 1;
   });
 
 if (import.meta.main) {
@@ -64,5 +41,6 @@ if (import.meta.main) {
     parts.length === 0 || parts.some((part) => name.toLowerCase().includes(part))
   );
   if (wanted.length === 0) command.error("error: no benchmark has such a name");
+  divideMachine();
   Deno.exit(await execute({ effect: main(wanted), interrupted: 130 }));
 }

@@ -2,14 +2,15 @@ import { importFolder } from "@subtaxa/dataset";
 import { Effect } from "effect";
 import { join } from "node:path";
 import type { Benchmark } from "./benchmark.ts";
+import { THREADS } from "./machine.ts";
 import { runScript, startPeer } from "./peer.ts";
 
 const [count, width, height, maxSide] = [2000, 300, 200, 256] as const;
 
-/** Import of JPEG files. Both sides keep all pixels: Zstandard here, the peer zlib at its fastest. */
+/** Import of JPEG files. Both sides keep all pixels, in Zstandard frames of level 1, and read with as many workers. */
 export const importing = (kind: "grey" | "RGB"): Benchmark => ({
   name: `import, 2,000 ${kind} JPEG 300×200`,
-  peerName: "torchvision 0.29.2 and Pillow 13.0.0, DataLoader, 2 workers",
+  peerName: `torchvision 0.29.2 and Pillow 13.0.0, DataLoader, ${THREADS} workers`,
   target: 2,
   rounds: 5,
   prepare: (folder) =>
@@ -21,12 +22,12 @@ export const importing = (kind: "grey" | "RGB"): Benchmark => ({
         const outputFolder = await Deno.makeTempDir({ dir: folder });
         const started = performance.now();
         await Effect.runPromise(
-          importFolder({ name: "bench", path, maxSide, minClassImages: 5, outputFolder }),
+          importFolder({ name: "bench", path, maxSide, minClassImages: 5, workers: THREADS, outputFolder }),
         );
         const seconds = (performance.now() - started) / 1000;
         await Deno.remove(outputFolder, { recursive: true });
         return seconds;
       });
-      return { ours, peer: yield* startPeer("import.py", [path, String(maxSide), mode]) };
+      return { ours, peer: yield* startPeer("import.py", [path, String(maxSide), mode, String(THREADS)]) };
     }),
 });

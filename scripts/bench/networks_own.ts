@@ -2,11 +2,9 @@
 // networks_own.ts train|embed NETWORK SIDE BATCH CLASSES
 import { Backbone } from "@subtaxa/contracts";
 import { loadModel, newCheckpoint } from "@subtaxa/model";
+import { tf } from "@subtaxa/tensorflow";
 import type { Rank } from "@tensorflow/tfjs";
-
-Deno.env.set("TF_NUM_INTRAOP_THREADS", "2");
-const { tf } = await import("@subtaxa/tensorflow");
-const { Trainee } = await import("../../services/trainer/mod.ts");
+import { Trainee } from "../../services/trainer/mod.ts";
 
 const [task, network, ...sizes] = Deno.args;
 const [side = 0, batch = 0, classes = 0] = sizes.map(Number);
@@ -20,10 +18,16 @@ const trainee = new Trainee(newCheckpoint({
   fold: 0,
 }));
 
+/** Until the device has done all that it was told to: a GPU takes operations in their order. */
+const finish = () => tf.tidy(() => void tf.add(tf.zeros([1]), 1).dataSync());
+
 const prepareTraining = () => {
   const x = images();
   const rows = tf.tensor1d(Array.from({ length: batch }, (_, i) => i % classes), "int32");
-  return () => void trainee.step(x, { rows, subclasses: rows }, 1e-4);
+  return () => {
+    trainee.step(x, { rows, subclasses: rows }, 1e-4);
+    finish();
+  };
 };
 
 const prepareEmbedding = () => {

@@ -1,10 +1,17 @@
-"""The project's networks in PyTorch, up to logits: resnet50 and small."""
+"""
+The project's networks in PyTorch, up to logits: resnet50 and small; on the device that SUBTAXA_BENCH_DEVICE says, with as
+many threads as OMP_NUM_THREADS says.
+"""
+import os
+
 import torch
 from torch import nn
 from torch.nn import functional
 from torchvision.models import resnet50 as torchvision_resnet50
 
 EMBEDDING = 256
+# A device that is not there is an error: a GPU is compared with a GPU.
+DEVICE = torch.device(os.environ.get("SUBTAXA_BENCH_DEVICE", "cpu"))
 
 
 def resnet50(classes):
@@ -54,9 +61,15 @@ def small(classes):
 def build(name, classes):
     torch.manual_seed(0)
     network = {"resnet50": resnet50, "small": small}[name](classes)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(DEVICE, memory_format=torch.channels_last)
 
 
 def batch(count, side, classes):
-    images = torch.randn(count, 3, side, side).to(memory_format=torch.channels_last)
-    return images, torch.arange(count) % classes
+    images = torch.randn(count, 3, side, side).to(DEVICE, memory_format=torch.channels_last)
+    return images, (torch.arange(count) % classes).to(DEVICE)
+
+
+def finish():
+    """Until the device has done all that it was told to."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()

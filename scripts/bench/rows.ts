@@ -5,7 +5,7 @@ export const writeBlobs = (file: string, rows: number, dimension: number, apart:
   const draw = random(1, rows, dimension);
   const spread = apart / Math.sqrt(2 * dimension);
   const centres = Array.from({ length: 5 * dimension }, () => draw.normal() * spread);
-  using output = Deno.openSync(file, { write: true, create: true });
+  using output = Deno.openSync(file, { write: true, create: true, truncate: true });
   for (let row = 0; row < rows; row++) {
     const values = Float32Array.from(
       { length: dimension },

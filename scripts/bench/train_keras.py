@@ -1,9 +1,8 @@
-"""One train step of ResNet50 in Keras on TensorFlow, compiled, two threads: train_keras.py SIDE BATCH CLASSES"""
+"""One train step of ResNet50 in Keras on TensorFlow, compiled: train_keras.py SIDE BATCH CLASSES"""
 import os
 import sys
 
 os.environ.update(TF_ENABLE_ONEDNN_OPTS="1", TF_CPP_MIN_LOG_LEVEL="2", KERAS_BACKEND="tensorflow")
-os.environ.update(TF_NUM_INTRAOP_THREADS="2", TF_NUM_INTEROP_THREADS="2")
 import keras
 import numpy
 

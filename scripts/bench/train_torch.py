@@ -1,14 +1,13 @@
-"""One train step in PyTorch, channels-last, two threads, or a GPU where there is one: train_torch.py NETWORK SIDE BATCH CLASSES"""
+"""One train step in PyTorch, channels-last: train_torch.py NETWORK SIDE BATCH CLASSES"""
 import sys
 
 import torch
 from torch.nn import functional
 
-from networks_torch import batch, build
+from networks_torch import batch, build, finish
 from peer import serve
 
 name, side, count, classes = sys.argv[1], *map(int, sys.argv[2:])
-torch.set_num_threads(2)
 network = build(name, classes).train()
 adam = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 images, labels = batch(count, side, classes)
@@ -20,6 +19,7 @@ def step():
     loss.backward()
     adam.step()
     loss.item()
+    finish()
 
 
 step()

@@ -1,16 +1,23 @@
-// Prints the peak memory of X-Means on a file of float32 rows, as a multiple of theirs: xmeans_memory.ts FILE DIMENSION LIMIT
-import { random } from "@subtaxa/random";
-import { Result } from "effect";
-import { Points, xMeans } from "../../services/clusterer/mod.ts";
-import { readRows } from "./rows.ts";
+// Prints the peak memory of X-Means in the service's worker thread, from the files to the pseudo-labels, as a multiple of the
+// embeddings' size, which is in it: xmeans_memory.ts FOLDER BYTES
+import { TensorWorker } from "@subtaxa/tensorflow";
+import { Effect } from "effect";
+import { join } from "node:path";
+import type { ClustererWork } from "@subtaxa/relabelling";
+import { inputIn } from "./xmeans_files.ts";
 
-const [file, dimension, limit] = [Deno.args[0]!, Number(Deno.args[1]), Number(Deno.args[2])];
+const [folder, bytes] = [Deno.args[0]!, Number(Deno.args[1])];
 
-/** The most that this process has had in memory so far, bytes. */
-const peak = (): number =>
-  1024 * Number(/VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
+const status = (name: string): number =>
+  1024 * Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(Deno.readTextFileSync("/proc/self/status"))![1]);
 
-const before = peak();
-const points = Result.getOrThrow(Points.of(readRows(file), dimension));
-xMeans(points, { allowedClusters: limit, random: random(0) });
-console.log((peak() - before) / points.values.byteLength);
+await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+  const worker = yield* TensorWorker.make<ClustererWork>(
+    new URL("../../services/clusterer/worker.ts", import.meta.url),
+  );
+  yield* worker.call("relabel", inputIn(join(folder, "few"))); // loads its modules and the kernels
+  Deno.writeTextFileSync("/proc/self/clear_refs", "5"); // the peak so far is forgotten
+  const before = status("VmRSS");
+  yield* worker.call("relabel", inputIn(join(folder, "many")));
+  console.log((status("VmHWM") - before) / bytes);
+})));

@@ -1,7 +1,7 @@
 """
 scikit-learn's MiniBatchKMeans for k = 1 … LIMIT on a file of float32 rows, of which the Bayesian information criterion of
-a spherical mixture with one shared variance chooses (Pelleg & Moore 2000, the penalty counted once):
-xmeans_minibatch.py FILE DIMENSION LIMIT
+a spherical mixture with one shared variance chooses (Pelleg & Moore 2000, the penalty counted once); the labels of each
+round go to a file of int32: xmeans_minibatch.py FILE DIMENSION LIMIT LABELS
 """
 import sys
 
@@ -10,8 +10,9 @@ from sklearn.cluster import MiniBatchKMeans
 
 from peer import serve
 
-path, dimension, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+path, dimension, limit, labels_path = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 data = numpy.fromfile(path, dtype=numpy.float32).reshape(-1, dimension)
+SAMPLE = 16_384  # as many rows as ours takes the effective dimension from
 
 
 def criterion(model, effective):
@@ -29,10 +30,11 @@ def criterion(model, effective):
 
 def work():
     # Effective dimension: participation ratio of the covariance spectrum.
-    covariance = numpy.cov(data, rowvar=False, dtype=numpy.float32)
+    sample = data[numpy.random.default_rng(0).choice(len(data), SAMPLE, replace=False)]
+    covariance = numpy.cov(sample, rowvar=False, dtype=numpy.float32)
     effective = numpy.trace(covariance) ** 2 / (covariance**2).sum()
     models = [MiniBatchKMeans(k, random_state=0).fit(data) for k in range(1, limit + 1)]
     return max(models, key=lambda model: criterion(model, effective))
 
 
-serve(work)
+serve(work, lambda model: model.labels_.astype(numpy.int32).tofile(labels_path))

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { execute, exitCode } from "../cli/mod.ts";
 import { pythonWith } from "../python/mod.ts";
+import { ensureNative } from "../setup/mod.ts";
 import { root, runArguments } from "../stack/mod.ts";
 import { examine, type Verdict } from "./examine.ts";
 
@@ -63,6 +64,7 @@ export const main = async (args: readonly string[]): Promise<number> => {
     .action((name: string, _options, command: Command) => {
       const { url, start, patience } = Options.parse(command.opts());
       job = Effect.gen(function* () {
+        if (url === undefined) yield* ensureNative(); // of this machine's: the server, and what clusterers here load
         const own = url === undefined ? startOf(name) : undefined;
         const candidate = start ?? (own ? yield* own : null);
         const verdicts = yield* examine({

@@ -1,9 +1,11 @@
 /** A Python with pinned packages, made once per set of pins below `SUBTAXA_HOME`. */
 import type { Failure } from "@subtaxa/contracts";
 import { subtaxaHome } from "@subtaxa/tensorflow";
-import { Data, Effect } from "effect";
+import { Data, Effect, Result } from "effect";
+import { existsSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { findPython, withLock } from "../setup/mod.ts";
 
 /** Python or its packages can't be had. */
 export class PythonError extends Data.TaggedError("PythonError")<{ readonly message: string }>
@@ -18,48 +20,47 @@ const execute = async (command: string, ...args: string[]): Promise<void> => {
   if (!success) throw new Error(`${command} ${args.slice(0, 3).join(" ")} … failed`);
 };
 
-/** Whether this machine's Python can install packages at all. */
-export const hasPip = async (): Promise<boolean> => {
-  const answer = new Deno.Command("python3", {
-    args: ["-m", "pip", "--version"],
-    stdout: "null",
-    stderr: "null",
-  })
-    .output();
-  return await answer.then(({ success }) => success, () => false);
-};
-
-/** Path of a Python that has the packages of a requirements file; `name` is the beginning of its folder's. */
-export const pythonWith = (requirements: string, name: string): Effect.Effect<string, PythonError> =>
+const attempt = <A>(work: () => Promise<A>): Effect.Effect<A, Error> =>
   Effect.tryPromise({
-    try: async () => {
-      const digest = createHash("sha256").update(await Deno.readFile(requirements)).digest("hex").slice(
-        0,
-        12,
-      );
-      const folder = join(subtaxaHome(), `${name}-${digest}`);
-      const python = join(folder, "bin", "python");
-      const marker = join(folder, "complete");
-      if (await Deno.stat(marker).then(() => true, () => false)) return python;
-      console.error(`installing ${requirements} into ${folder}`);
-      await execute("python3", "-m", "venv", "--clear", folder);
-      await execute(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-        requirements,
-      );
-      await Deno.writeTextFile(marker, "");
-      return python;
-    },
-    catch: (cause) =>
-      new PythonError({
-        message: `the packages of ${requirements} can't be installed: ${
-          cause instanceof Error ? cause.message : cause
-        }`,
-      }),
+    try: work,
+    catch: (cause) => cause instanceof Error ? cause : new Error(String(cause)),
   });
+
+/** Whether this machine's Python can install packages at all. */
+export const hasPip = async (): Promise<boolean> =>
+  Result.isSuccess(await Effect.runPromise(Effect.result(findPython)));
+
+/**
+ * Path of a Python that has the packages of a requirements file; `name` is the beginning of its folder's. One process
+ * at a time makes it, and the others wait: what a killed one left half made is made anew.
+ */
+export const pythonWith = (
+  requirements: string,
+  name: string,
+  home: string = subtaxaHome(),
+): Effect.Effect<string, PythonError> =>
+  Effect.gen(function* () {
+    const pins = yield* attempt(() => Deno.readFile(requirements));
+    const folder = join(home, `${name}-${createHash("sha256").update(pins).digest("hex").slice(0, 12)}`);
+    const environment = join(folder, "venv");
+    const python = join(environment, "bin", "python");
+    const marker = join(folder, "complete");
+    if (existsSync(marker)) return python;
+    const make = Effect.gen(function* () {
+      if (existsSync(marker)) return;
+      const { command } = yield* findPython;
+      console.error(`installing ${requirements} into ${folder}`);
+      yield* attempt(async () => {
+        await execute(command, "-m", "venv", "--clear", environment);
+        const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        await execute(python, ...install, "-r", requirements);
+        await Deno.writeTextFile(marker, "");
+      });
+    });
+    const onWait = (holder: string) =>
+      console.error(`waiting for process ${holder}, which installs ${requirements}`);
+    yield* withLock(folder, onWait, make);
+    return python;
+  }).pipe(Effect.mapError(({ message }) =>
+    new PythonError({ message: `the packages of ${requirements} can't be installed: ${message}` })
+  ));

@@ -18,6 +18,7 @@ import { type Report, reportToConsole } from "./progress.ts";
 import { runSteps, type Step } from "./steps.ts";
 import { fetchWithPip, installWheels } from "./wheels.ts";
 
+export { withLock } from "./lock.ts";
 export { SetupError, type SetupReason } from "./errors.ts";
 export { findCompiler, findPython, freeBytes } from "./prerequisites.ts";
 export { run } from "./process.ts";

@@ -15,7 +15,7 @@ import { type Assignment, assignmentOf } from "./assignment.ts";
 import { TrainingError } from "./error.ts";
 import { groupSensitiveTriplets, tripletLoss } from "./losses.ts";
 import { groupedBatches, shuffledBatches } from "./sampler.ts";
-import { type BatchLosses, Trainee, type TripletLoss } from "./trainee.ts";
+import { type BatchLabels, type BatchLosses, Trainee, type TripletLoss } from "./trainee.ts";
 
 export interface EpochInput {
   readonly spec: RunSpec;
@@ -27,6 +27,12 @@ export interface EpochInput {
   readonly start: TrainingState;
   /** The pseudo-labels in force; null while every class is whole. */
   readonly labels: Labels | null;
+}
+
+/** Seconds that an epoch's steps took, and of them those in which TensorFlow waited for a batch and its labels. */
+export interface StepSeconds {
+  readonly steps: number;
+  readonly waiting: number;
 }
 
 export type TrainingSummary = EventOf<"epoch.trained">["training"];
@@ -49,7 +55,7 @@ export const trainEpoch = (
   { spec, fold, epoch, data, start, labels }: EpochInput,
   { cancelled, progress }: WorkContext<BatchProgress>,
   onWeights: (state: TrainingState) => void = () => undefined,
-): { readonly state: TrainingState; readonly training: TrainingSummary } => {
+): { readonly state: TrainingState; readonly training: TrainingSummary; readonly seconds: StepSeconds } => {
   const started = performance.now();
   const stream = (use: keyof typeof streams) => random(spec.seed, fold, epoch, streams[use]);
   const stopIfCancelled = () => {
@@ -69,14 +75,21 @@ export const trainEpoch = (
     const batches = batchesOf(spec, assignment, stream("order"));
     const measure = stopwatch(train.length, batches.length);
     const means = new RunningMeans();
+    const steps = new Watch();
+    const waiting = new Watch();
+    steps.start();
     for (const [b, positions] of batches.entries()) {
       stopIfCancelled();
       const rate = learningRateAt(spec, epoch - 1 + b / batches.length);
-      const losses = trainBatch(trainee, data, start, positions, assignment, augmentation, rate);
+      waiting.start();
+      const batch = batchOf(data, start, positions, assignment, augmentation);
+      waiting.stop();
+      const losses = trainBatch(trainee, batch, rate);
       if (!Number.isFinite(losses.loss)) throw TrainingError.diverged(epoch, b + 1, rate);
       means.add(losses, positions.length);
       progress({ ...measure(b + 1, means.images), loss: means.of("loss") });
     }
+    steps.stop();
 
     const trained = trainee.state();
     onWeights(trained);
@@ -110,6 +123,7 @@ export const trainEpoch = (
         seconds: (performance.now() - started) / 1000,
         subclasses: assignment.subclasses,
       },
+      seconds: { steps: steps.seconds, waiting: waiting.seconds },
     };
   } finally {
     trainee.dispose();
@@ -140,26 +154,49 @@ export const learningRateAt = (
 ): number =>
   schedule === "cosine" ? learningRate * (1 + Math.cos(Math.PI * done / epochs)) / 2 : learningRate;
 
-/** One step on the training images at `positions`. */
-const trainBatch = (
-  trainee: Trainee,
+interface Batch {
+  readonly x: ReturnType<typeof inputTensor>;
+  readonly labels: BatchLabels;
+}
+
+/** The training images at `positions`, in TensorFlow's memory. */
+const batchOf = (
   { inputs, split: { train } }: RunData,
   { preprocessing }: TrainingState,
   positions: Uint32Array,
   { row, subclass }: Assignment,
   augmentation: Augmentation,
-  learningRate: number,
-): BatchLosses => {
+): Batch => {
   const of = (labels: Int32Array) =>
     tf.tensor1d(Int32Array.from(positions, (position) => labels[position]!), "int32");
-  const x = inputTensor(inputs, positions.map((position) => train[position]!), preprocessing, augmentation);
-  const labels = { rows: of(row), subclasses: of(subclass) };
+  return {
+    x: inputTensor(inputs, positions.map((position) => train[position]!), preprocessing, augmentation),
+    labels: { rows: of(row), subclasses: of(subclass) },
+  };
+};
+
+/** One step on a batch, which it disposes. */
+const trainBatch = (trainee: Trainee, { x, labels }: Batch, learningRate: number): BatchLosses => {
   try {
     return trainee.step(x, labels, learningRate);
   } finally {
     tf.dispose([x, labels.rows, labels.subclasses]);
   }
 };
+
+/** Adds up the time between starts and stops. */
+class Watch {
+  seconds = 0;
+  #began = 0;
+
+  start(): void {
+    this.#began = performance.now();
+  }
+
+  stop(): void {
+    this.seconds += (performance.now() - this.#began) / 1000;
+  }
+}
 
 type Figure = Exclude<keyof BatchLosses, "terms">;
 const perImage: readonly Figure[] = ["loss", "crossEntropy", "triplet"];

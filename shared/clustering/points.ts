@@ -40,3 +40,23 @@ export const selectRows = (
   }
   return selected;
 };
+
+/**
+ * Puts rows of a row-major matrix first, in the given order, without a copy of it; the others come after them, in an order of
+ * their own. No row is named twice.
+ */
+export const bringToFront = (values: Float32Array, dimension: number, rows: Uint32Array): void => {
+  const held = new Float32Array(dimension);
+  const placeOf = Uint32Array.from({ length: values.length / dimension }, (_, row) => row);
+  const rowAt = placeOf.slice();
+  rows.forEach((row, to) => {
+    const from = placeOf[row]!;
+    if (from === to) return;
+    held.set(values.subarray(to * dimension, (to + 1) * dimension));
+    values.copyWithin(to * dimension, from * dimension, (from + 1) * dimension);
+    values.set(held, from * dimension);
+    const displaced = rowAt[to]!;
+    [rowAt[from], placeOf[displaced]] = [displaced, from];
+    [rowAt[to], placeOf[row]] = [row, to];
+  });
+};

@@ -43,17 +43,16 @@ const state = (name: string, allowedClusters: number, clusters = 1): ClassState 
   clusters,
 });
 const classes = [state("two", 3), state("one", 3), state("apart", 1)];
-const input: PseudoLabelInput = {
+const input: Omit<PseudoLabelInput, "features"> = {
   spec,
   fold: 0,
   epoch: 1,
   classes,
   images: { image: train, class: Uint16Array.from(train, (image) => classOf[image]!) },
-  features: features(),
   previous: null,
 };
 const generate = (changed: Partial<PseudoLabelInput> = {}) =>
-  Result.getOrThrow(generatePseudoLabels({ ...input, ...changed }, divide));
+  Result.getOrThrow(generatePseudoLabels({ ...input, features: features(), ...changed }, divide));
 
 /** Every image that has a pseudo-label, by class and sub-class. */
 const groups = ({ image, class: ofClass, cluster }: Labels) =>
@@ -62,7 +61,11 @@ const groups = ({ image, class: ofClass, cluster }: Labels) =>
 Deno.test("a class with two groups is split along them, the others stay whole", () => {
   const done: number[] = [];
   const { labels, classes, changes, agreement } = Result.getOrThrow(
-    generatePseudoLabels(input, divide, (classesDone) => done.push(classesDone)),
+    generatePseudoLabels(
+      { ...input, features: features() },
+      divide,
+      (classesDone) => done.push(classesDone),
+    ),
   );
   expect(done).toEqual([1, 2, 3]);
   expect(labels.image).toEqual(train);
@@ -120,7 +123,7 @@ Deno.test("a class that must be whole again keeps the larger part's id, and a la
 
 Deno.test("a needed image without an embedding is a typed error that names both", () => {
   const result = generatePseudoLabels(
-    { ...input, classes: [...classes.slice(0, 2), state("apart", 2)] },
+    { ...input, features: features(), classes: [...classes.slice(0, 2), state("apart", 2)] },
     divide,
   );
   if (Result.isSuccess(result)) throw new Error("class 2 has no embeddings");
@@ -129,4 +132,36 @@ Deno.test("a needed image without an embedding is a typed error that names both"
     reason: { _tag: "MissingFeatures", class: "apart", image: train.find((image) => classOf[image] === 2) },
     retryable: false,
   });
+});
+
+Deno.test("the order of the features' rows, and rows that nobody asks for, change nothing", () => {
+  const { image, values } = features();
+  const others = Array.from({ length: 40 }, (_, i) => count + i);
+  const order = random(9).shuffle(Uint32Array.from({ length: image.length + others.length }, (_, i) => i));
+  const shuffled = {
+    image: order.map((row) => image[row] ?? others[row - image.length]!),
+    values: Float32Array.from(
+      { length: order.length * dimension },
+      (_, i) => values[order[Math.floor(i / dimension)]! * dimension + i % dimension] ?? NaN,
+    ),
+    dimension,
+  };
+  for (const normalisation of ["none", "l2"] as const) {
+    const changed = { spec: { ...spec, normalisation } };
+    expect(generate({ ...changed, features: copyOf(shuffled) }))
+      .toEqual(generate(changed));
+  }
+});
+
+const copyOf = (one: Features): Features => ({ ...one, values: one.values.slice() });
+
+Deno.test("a class is divided in the memory that its features have", () => {
+  const given = features();
+  const seen: ArrayBufferLike[] = [];
+  generatePseudoLabels({ ...input, features: given }, (points, most, random) => {
+    seen.push(points.values.buffer);
+    return divide(points, most, random);
+  });
+  expect(seen.length).toBe(2);
+  for (const buffer of seen) expect(buffer).toBe(given.values.buffer);
 });

@@ -4,7 +4,7 @@ import { random } from "@subtaxa/random";
 import { Result } from "effect";
 import { ClusteringError } from "./errors.ts";
 import { matchClusters } from "./matching.ts";
-import { selectRows } from "./points.ts";
+import { bringToFront } from "./points.ts";
 import { type Divide, relabelClass } from "./relabel.ts";
 
 export interface PseudoLabelInput {
@@ -14,9 +14,12 @@ export interface PseudoLabelInput {
   readonly epoch: number;
   /** Algorithm 1's state per class, after the adaptation. */
   readonly classes: readonly ClassState[];
-  /** The training images. */
+  /** The training images, each once. */
   readonly images: Images;
-  /** Embeddings of at least the training images of classes with more than one allowed cluster. */
+  /**
+   * Embeddings of at least the training images of classes with more than one allowed cluster. Used up: their values are
+   * put in order and normalised where they are, as a large class's rows are most of the memory that there is.
+   */
   readonly features: Features;
   /** Pseudo-labels in force; null while every class is whole. */
   readonly previous: Labels | null;
@@ -42,10 +45,12 @@ export const generatePseudoLabels = (
   Result.gen(function* () {
     const { spec, classes, features, previous } = input;
     const { image: train, class: classOf } = input.images;
-    const rowOf = new Map(Array.from(features.image, (image, row) => [image, row]));
-    const formerId = new Map(
-      previous ? Array.from(previous.image, (image, i) => [image, previous.cluster[i]!]) : [],
-    );
+    // by image, as arrays: maps of large data sets take several times the memory
+    const images = train.reduce((most, image) => Math.max(most, image + 1), 0);
+    const rowOf = new Int32Array(images).fill(-1);
+    features.image.forEach((image, row) => image < images && (rowOf[image] = row));
+    const formerId = new Uint16Array(images);
+    previous?.image.forEach((image, i) => image < images && (formerId[image] = previous.cluster[i]!));
     const members = classes.map((): number[] => []);
     classOf.forEach((index, position) => members[index]!.push(position));
 
@@ -56,21 +61,30 @@ export const generatePseudoLabels = (
     const states: ClassState[] = [];
     const changes: { class: string; from: number; to: number }[] = [];
 
-    const embeddingsOf = (positions: readonly number[], name: string) => {
-      const rows = positions.map((position) => rowOf.get(train[position]!) ?? -1);
-      const missing = rows.indexOf(-1);
-      return missing < 0
-        ? Result.succeed(selectRows(features.values, features.dimension, rows))
-        : Result.fail(ClusteringError.of({
-          _tag: "MissingFeatures",
-          class: name,
-          image: train[positions[missing]!]!,
-        }));
-    };
+    const divided = classes.flatMap(({ allowedClusters }, index) => allowedClusters > 1 ? [index] : []);
+    const rows = new Uint32Array(divided.reduce((sum, index) => sum + members[index]!.length, 0));
+    let known = 0;
+    for (const index of divided) {
+      for (const position of members[index]!) {
+        const image = train[position]!;
+        const row = rowOf[image]!;
+        if (row < 0) {
+          return yield* Result.fail(
+            ClusteringError.of({ _tag: "MissingFeatures", class: classes[index]!.name, image }),
+          );
+        }
+        rows[known++] = row;
+      }
+    }
+    const { values, dimension } = features;
+    bringToFront(values, dimension, rows);
+    let used = 0;
+    /** Of the next divided class: its rows follow those of the one before. */
+    const nextEmbeddings = (count: number) => values.subarray(used * dimension, (used += count) * dimension);
 
     for (const [index, state] of classes.entries()) {
       const positions = members[index]!;
-      const former = positions.map((position) => formerId.get(train[position]!) ?? 0);
+      const former = positions.map((position) => formerId[train[position]!]!);
       const highestId = previous?.highestIds[index];
       const result = state.allowedClusters === 1
         ? {
@@ -78,8 +92,8 @@ export const generatePseudoLabels = (
           distances: new Float32Array(positions.length),
         }
         : yield* relabelClass(
-          yield* embeddingsOf(positions, state.name),
-          features.dimension,
+          nextEmbeddings(positions.length),
+          dimension,
           former,
           divide,
           {
@@ -108,7 +122,7 @@ export const generatePseudoLabels = (
 
     const width = Math.max(...highestIds) + 1;
     const key = (id: (image: number, position: number) => number) =>
-      Array.from(train, (image, position) => classOf[position]! * width + id(image, position));
+      Uint32Array.from(train, (image, position) => classOf[position]! * width + id(image, position));
     return {
       labels: {
         image: train,
@@ -121,7 +135,7 @@ export const generatePseudoLabels = (
       classes: states,
       changes,
       agreement: normalisedMutualInformation(
-        key((image) => formerId.get(image) ?? 0),
+        key((image) => formerId[image]!),
         key((_, position) => cluster[position]!),
       ),
     };

@@ -35,7 +35,7 @@ export interface Relabelling extends Matching {
  * Algorithm 1, "Generate the clusters and pseudo-labels", for one class: normalise, divide, and give the clusters the
  * names they had.
  *
- * @param embeddings of the class's training images, row-major
+ * @param embeddings of the class's training images, row-major; normalised in place
  * @param previous id of every image's sub-class before, in the same order
  * @param highestId as for `matchClusters`
  */
@@ -47,8 +47,8 @@ export const relabelClass = (
   { allowedClusters, normalisation, random }: RelabelSettings,
   highestId?: number,
 ): Result.Result<Relabelling, ClusteringError> => {
-  const values = normalisation === "l2" ? normaliseRows(embeddings, dimension) : embeddings;
-  return Result.map(Points.of(values, dimension), (points) => {
+  if (normalisation === "l2") normaliseRows(embeddings, dimension);
+  return Result.map(Points.of(embeddings, dimension), (points) => {
     const { clusters, assignments, distances } = divide(points, allowedClusters, random);
     return {
       ...matchClusters(previous, assignments, highestId),

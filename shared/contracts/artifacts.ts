@@ -116,7 +116,10 @@ const malformed = (artifact: string, detail: string) =>
     message: `not a ${artifact} table: ${detail}`,
   });
 
-/** Reads the table back as plain typed arrays (copies, so that the bytes may go). Throws `ArtifactError`. */
+/**
+ * Reads the table back as plain typed arrays: copies, so that the bytes may go, but for a matrix that lies in one piece, which
+ * stays where it is, as it is nearly all of the bytes. Throws `ArtifactError`.
+ */
 const decode = (artifact: string, bytes: Uint8Array) => {
   let table: Table;
   let metadata: Record<string, unknown>;
@@ -146,11 +149,13 @@ const decode = (artifact: string, bytes: Uint8Array) => {
     matrix: (name: string) => {
       const { data, type } = child(name);
       const width = (type as FixedSizeList).listSize;
+      const valuesOf = (chunk: (typeof data)[number]) =>
+        (makeVector(chunk.children[0]!).toArray() as Float32Array).subarray(0, chunk.length * width);
+      if (data.length === 1) return { values: valuesOf(data[0]!), width };
       const out = new Float32Array(table.numRows * width);
       let at = 0;
       for (const chunk of data) {
-        const values = makeVector(chunk.children[0]!).toArray() as Float32Array;
-        const part = values.subarray(0, chunk.length * width);
+        const part = valuesOf(chunk);
         out.set(part, at);
         at += part.length;
       }

@@ -16,6 +16,8 @@ export interface ImportOptions {
   readonly maxSide: number;
   /** Classes with fewer usable images are left out. */
   readonly minClassImages: number;
+  /** Threads that read images; default: one per core, 2 to 4. */
+  readonly workers?: number;
   /** An existing folder of the caller's for the shards; what is in it after a failure or interruption is rubbish. */
   readonly outputFolder: string;
   /** Called after every image file, in order. */
@@ -28,7 +30,7 @@ export interface Imported {
   readonly shardFiles: readonly string[];
 }
 
-const maxWorkers = Math.min(Math.max(navigator.hardwareConcurrency, 2), 4);
+const defaultWorkers = Math.min(Math.max(navigator.hardwareConcurrency, 2), 4);
 
 /** Files per request to a worker: what a message costs is shared by many, and what is under way stays small. */
 const portion = 16;
@@ -45,9 +47,10 @@ const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
  */
 export const importFolder = (options: ImportOptions): Effect.Effect<Imported, DatasetError> =>
   Effect.gen(function* () {
-    const { name, path, maxSide, minClassImages, outputFolder, onProgress } = options;
+    const { name, path, maxSide, minClassImages, workers = defaultWorkers, outputFolder, onProgress } =
+      options;
     // first, because they get ready while the folders are walked
-    const ask = yield* startWorkers(maxWorkers);
+    const ask = yield* startWorkers(workers);
     const { root, classes, candidates, rejected } = yield* findImages(path);
     const assembly = new Assembly(rejected);
     let done = 0;
@@ -57,7 +60,7 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     };
     const shardFiles = yield* Stream.fromIterable(portionsOf(candidates)).pipe(
       // One more than there are workers, so that none waits for the main thread.
-      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: maxWorkers + 1 }),
+      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: workers + 1 }),
       Stream.map((portion) => assembly.add(portion, progress)),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
       Stream.filter((shard) => shard !== undefined),

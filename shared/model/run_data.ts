@@ -114,10 +114,21 @@ export const inputTensor = (
   augmentation?: Augmentation,
 ): Tensor4D | Tensor2D => {
   if (!isFeatures(inputs)) return imageTensor(inputs, indices, preprocessing, augmentation);
-  const { values, dimension } = inputs;
-  const rows = new Float32Array(indices.length * dimension);
+  return tf.tidy(() => {
+    const rows = rowsOf(inputs, indices);
+    // As with images, it takes an operation for the values to be TensorFlow's own.
+    return tf.reshape<Rank.R2>(tf.tensor1d(rows), [indices.length, inputs.dimension]);
+  });
+};
+
+/** Used again for every batch: fresh memory costs as much as filling it. */
+let buffer = new Float32Array();
+
+const rowsOf = ({ values, dimension }: Features, indices: ArrayLike<number>): Float32Array => {
+  const length = indices.length * dimension;
+  if (buffer.length < length) buffer = new Float32Array(length);
   for (let n = 0; n < indices.length; n++) {
-    rows.set(values.subarray(indices[n]! * dimension, (indices[n]! + 1) * dimension), n * dimension);
+    buffer.set(values.subarray(indices[n]! * dimension, (indices[n]! + 1) * dimension), n * dimension);
   }
-  return tf.tensor2d(rows, [indices.length, dimension]);
+  return buffer.subarray(0, length);
 };
