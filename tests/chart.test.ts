@@ -223,6 +223,7 @@ const forbidden: Readonly<Record<string, readonly string[]>> = {
     "$JS.API.STREAM.DELETE.SUBTAXA",
     "$JS.API.STREAM.PURGE.SUBTAXA",
     "$JS.API.STREAM.MSG.DELETE.SUBTAXA",
+    "$JS.API.STREAM.UPDATE.SUBTAXA",
     "$JS.API.CONSUMER.DELETE.SUBTAXA.evaluator",
     "$JS.API.CONSUMER.CREATE.SUBTAXA.evaluator",
     "$JS.API.CONSUMER.MSG.NEXT.SUBTAXA.evaluator",
@@ -414,9 +415,9 @@ const scenario = (folder: string, { manifests }: Rendered) =>
       });
     }
 
-    // who registers may give a stream other settings
+    // the gateway may give a stream other settings
     yield* Effect.promise(async () => {
-      const client = await connect({ servers: address, user: "trainer", pass: secret.trainer! });
+      const client = await connect({ servers: address, user: "gateway", pass: secret.gateway! });
       const jsm = await jetstreamManager(client);
       const { config } = await jsm.streams.update("SUBTAXA", { description: "facts" });
       expect([config.description, config.num_replicas]).toEqual(["facts", 3]);

@@ -44,7 +44,7 @@ export const pythonWith = (
     const folder = join(home, `${name}-${createHash("sha256").update(pins).digest("hex").slice(0, 12)}`);
     const environment = join(folder, "venv");
     const python = join(environment, "bin", "python");
-    const marker = join(folder, "complete");
+    const marker = join(environment, "complete");
     if (existsSync(marker)) return python;
     const make = Effect.gen(function* () {
       if (existsSync(marker)) return;
