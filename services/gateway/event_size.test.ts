@@ -37,7 +37,7 @@ Deno.test(
       );
       const head = { v: CONTRACT_VERSION, at: new Date().toISOString(), dataset: name } as const;
       const [, seq] = await gateway.publish(
-        { ...head, type: "dataset.requested", path: "/nowhere", maxSide: 1, minClassImages: 5 },
+        { ...head, type: "dataset.requested", path: "/nowhere", maxSide: 256, minClassImages: 5 },
         { ...head, type: "dataset.imported", manifest, images: images.length, classes: count, rejected: 0 },
       );
       await (await gateway.get(`/v1/datasets/${name}/events`)).text();

@@ -126,6 +126,16 @@ const untilStdinCloses = async () => {
   while (!(await reader.read()).done);
 };
 
+/** An error that nobody can catch, such as one of a socket that its library has let go of: the service ends, and says why. */
+const uncaught = Effect.callback<never>((resume) => {
+  const end = (event: ErrorEvent) => {
+    event.preventDefault();
+    resume(Effect.die(event.error));
+  };
+  globalThis.addEventListener("error", end);
+  return Effect.sync(() => globalThis.removeEventListener("error", end));
+});
+
 /**
  * Runs a service as this process: JSON log lines on standard output with the service's name, SIGTERM and SIGINT drain it
  * (no new message is taken, the one at work goes back to the stream at its next batch) and end the process with 0, a
@@ -138,6 +148,7 @@ export const runService = <R, E extends Failure>(options: ServiceOptions<R, E>):
     if (registerOnly) return yield* register(options);
     yield* serve(options).pipe(
       Effect.raceFirst(parentGone),
+      Effect.raceFirst(uncaught),
       Effect.provideService(References.MinimumLogLevel, logLevel),
     );
   }).pipe(
