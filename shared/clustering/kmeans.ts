@@ -3,7 +3,7 @@ import { type Frame, frameOf } from "./frame.ts";
 import { Attempt, lloyd, plainLloyd } from "./lloyd.ts";
 import { reserve } from "./memory.ts";
 import type { Points } from "./points.ts";
-import { effectiveDimension, principalAxes, scatterSize } from "./scatter.ts";
+import { effectiveDimension, principalAxes, type Scatter, scatterSize } from "./scatter.ts";
 import { seedCentres } from "./seeding.ts";
 import { strideOf, Workspace } from "./workspace.ts";
 
@@ -43,8 +43,12 @@ const AXES = 16;
 /** Limit of Lloyd's iterations along them; what is missing then hardly changes which attempt is the best. */
 const EXPLORATION = 10;
 
+/** Rows that the axes are taken from: they need no precision, and the scatter of all rows takes as long as the rest. */
+const AXES_ROWS = 1024;
+
 /** K-Means on one class for one k after another. */
 export interface Search {
+  /** To be asked for before anything is solved. */
   readonly effectiveDimension: number;
   solve(k: number): KMeansResult;
 }
@@ -58,11 +62,12 @@ export interface Search {
  * out anew.
  */
 export class KMeansSearch implements Search {
-  readonly effectiveDimension: number;
   private readonly frame: Frame;
   private readonly full: Workspace;
-  private readonly reduced: Workspace;
   private readonly attempt: Attempt;
+  /** Of all rows, where somebody asked for the effective dimension. */
+  private scatter?: Scatter;
+  private reducedSpace?: Workspace;
 
   private static layout(rows: number, dimension: number, slots: number) {
     const axes = Math.max(AXES, slots);
@@ -77,17 +82,32 @@ export class KMeansSearch implements Search {
   }
 
   /** `slots`: the largest k. */
-  constructor(points: Points, slots: number, private readonly settings: KMeansSettings) {
-    const { values, rows, dimension } = points;
-    const { axes, reducedAt, scatterAt, end } = KMeansSearch.layout(rows, dimension, slots);
-    reserve(end);
-    this.frame = frameOf(points);
+  constructor(
+    { values, rows, dimension }: Points,
+    private readonly slots: number,
+    private readonly settings: KMeansSettings,
+  ) {
+    reserve(KMeansSearch.size(rows, dimension, slots));
+    this.frame = frameOf({ values, rows, dimension });
     this.full = new Workspace({ values, rows, dimension, ...this.frame }, slots);
-    const scatter = this.full.scatter(scatterAt);
-    this.effectiveDimension = effectiveDimension(scatter);
-    const projected = this.full.project(principalAxes(scatter, axes, settings.random));
-    this.reduced = new Workspace({ values: projected, rows, dimension: axes }, slots, reducedAt);
     this.attempt = new Attempt(rows, slots);
+  }
+
+  get effectiveDimension(): number {
+    const { rows, dimension } = this.full;
+    this.scatter ??= this.full.scatter(KMeansSearch.layout(rows, dimension, this.slots).scatterAt, rows);
+    return effectiveDimension(this.scatter);
+  }
+
+  /** The points along the principal axes. */
+  private get reduced(): Workspace {
+    if (this.reducedSpace) return this.reducedSpace;
+    const { full, slots, settings: { random } } = this;
+    const { rows, dimension } = full;
+    const { axes, reducedAt, scatterAt } = KMeansSearch.layout(rows, dimension, slots);
+    const scatter = this.scatter ?? full.scatter(scatterAt, AXES_ROWS);
+    const projected = full.project(principalAxes(scatter, axes, random));
+    return this.reducedSpace = new Workspace({ values: projected, rows, dimension: axes }, slots, reducedAt);
   }
 
   solve(k: number): KMeansResult {
@@ -118,6 +138,7 @@ export class KMeansSearch implements Search {
   }
 
   private explore(k: number) {
+    if (k === 1) return { clusters: 1, assignments: new Int32Array(this.full.rows) };
     const { reduced, attempt, settings: { random, restarts = DEFAULT_RESTARTS } } = this;
     let best = { clusters: 0, assignments: attempt.assignments, sse: Infinity };
     for (let restart = 0; restart < restarts; restart++) {
@@ -126,7 +147,6 @@ export class KMeansSearch implements Search {
       if (sse < best.sse) {
         best = { clusters: attempt.clusters, assignments: attempt.assignments.slice(), sse };
       }
-      if (k === 1) break;
     }
     return best;
   }

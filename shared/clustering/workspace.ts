@@ -103,11 +103,17 @@ export class Workspace {
     }
   }
 
-  /** Scatter matrix of the points about the origin, from byte `at` on. */
-  scatter(at: number): Scatter {
+  /** Scatter matrix of about `most` points, evenly drawn, about the origin, from byte `at` on. */
+  scatter(at: number, most: number): Scatter {
     const width = this.stride;
     const matrix = new Float32Array(memory.buffer, at, width * width).fill(0);
-    scatter(this.at, this.padded, this.bytes, at);
+    const [fours, wanted] = [this.padded / 4, Math.ceil(most / 4)];
+    if (wanted >= fours) scatter(this.at, this.padded, this.bytes, at);
+    else {
+      for (let i = 0; i < wanted; i++) {
+        scatter(this.at + 4 * Math.floor(i * fours / wanted) * this.bytes, 4, this.bytes, at);
+      }
+    }
     for (let i = 0; i < width; i++) {
       for (let j = 0; j < i; j++) matrix[i * width + j] = matrix[j * width + i]!;
     }
