@@ -63,10 +63,11 @@ const prepare = (setting: Setting) => (folder: string): Effect.Effect<Pair, Benc
     };
   });
 
-const small = (kind: "far" | "near", apart: number): Benchmark => ({
+/** Near clusters are no race: the peer ends with a single one, also after 50 repetitions, which take it four seconds. */
+const small = (kind: "far" | "near", apart: number, target: number): Benchmark => ({
   name: `X-Means, 4,000 × 256, limit 5, ${kind} clusters`,
   peerName: "pyclustering 0.10.1.2, C++ core",
-  target: 5,
+  target,
   rounds: 7,
   prepare: prepare({ rows: 4_000, apart, peer: "xmeans.py", criterion: "nominal" }),
 });
@@ -112,4 +113,4 @@ const memory: Benchmark = {
     }),
 };
 
-export const xmeans: readonly Benchmark[] = [small("far", 12), small("near", 5), large, memory];
+export const xmeans: readonly Benchmark[] = [small("far", 12, 5), small("near", 5, 1), large, memory];
