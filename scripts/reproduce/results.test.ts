@@ -196,7 +196,7 @@ Deno.test("settings are those that the runs were trained with, and what differs 
     { method: "clustering", missed: fewer },
   ]);
   expect(results.settings).toMatchObject({ imageSize: 64, learningRate: 1e-3, clusterer: "xmeans" });
-  expect(markdownOf(results)).toMatch(/^# planted: .*, 64 px; /);
+  expect(markdownOf(results)).toMatch(/^# planted: .*, 64 px; classes divided by xmeans; /);
   expect(results.version).toMatch(/^\d+\.\d+\.\d+$/);
   const page = renderReport(results, []);
   for (const [name, value] of [["imageSize", "64"], ["clusterer of clustering", "xmeans · 0.1.0"]]) {

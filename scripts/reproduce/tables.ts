@@ -150,10 +150,11 @@ const markdownTable = ([head = [], ...rows]: Cells): string => {
 
 /** What the figures were measured on, in one line. */
 export const conditions = ({ dataset, settings, methods }: Results): string => {
-  const { backbone, weights, freeze, imageSize, epochs, folds, seed } = settings;
+  const { backbone, weights, freeze, imageSize, epochs, folds, seed, clusterer } = settings;
   return `${dataset.name}: ${dataset.classes} classes, ${dataset.images} images; ${backbone}, weights ${weights}` +
     (freeze === "none" ? "" : `, frozen: ${freeze}`) +
     `${imageSize === undefined ? "" : `, ${imageSize} px`}; ` +
+    (clusterer === undefined ? "" : `classes divided by ${clusterer}; `) +
     `at most ${epochs} epochs, ${methods[0]?.folds.length ?? folds} of ${folds} fold${
       folds === 1 ? "" : "s"
     }, seed ${seed}`;
