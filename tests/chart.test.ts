@@ -1,4 +1,5 @@
 import { DatasetView, RunView } from "@subtaxa/contracts";
+import { uncaught } from "@subtaxa/service";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { type NatsConnection, PermissionViolationError } from "@nats-io/nats-core";
@@ -469,7 +470,9 @@ Deno.test({
     const answer = await Effect.runPromise(renderWith({ gmm }));
     const folder = await Deno.makeTempDir({ prefix: "subtaxa-chart-nats-" });
     try {
-      await Effect.runPromise(Effect.scoped(scenario(folder, answer)).pipe(Effect.timeout("5 minutes")));
+      await Effect.runPromise(
+        Effect.scoped(scenario(folder, answer)).pipe(Effect.raceFirst(uncaught), Effect.timeout("5 minutes")),
+      );
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -12,3 +12,4 @@ export {
 export { measureLag, refreshed } from "./metrics.ts";
 export { inShards, type Portion, portionsDone, type ShardedStep, withShards } from "./sharding.ts";
 export { type Fetch, runService, serve, type ServiceOptions } from "./run.ts";
+export { uncaught } from "./uncaught.ts";

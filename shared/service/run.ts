@@ -15,6 +15,7 @@ import { cannotListen } from "./error.ts";
 import { countSettled, measureLags, measureWork } from "./metrics.ts";
 import { probe } from "./probes.ts";
 import { telemetry } from "./telemetry.ts";
+import { uncaught } from "./uncaught.ts";
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
 type Basics = Bus | Blobs | Connection;
@@ -125,16 +126,6 @@ const untilStdinCloses = async () => {
   const reader = Deno.stdin.readable.getReader();
   while (!(await reader.read()).done);
 };
-
-/** An error that nobody can catch, such as one of a socket that its library has let go of: the service ends, and says why. */
-const uncaught = Effect.callback<never>((resume) => {
-  const end = (event: ErrorEvent) => {
-    event.preventDefault();
-    resume(Effect.die(event.error));
-  };
-  globalThis.addEventListener("error", end);
-  return Effect.sync(() => globalThis.removeEventListener("error", end));
-});
 
 /**
  * Runs a service as this process: JSON log lines on standard output with the service's name, SIGTERM and SIGINT drain it
