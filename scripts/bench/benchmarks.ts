@@ -8,8 +8,10 @@ import { xmeans } from "./xmeans.ts";
 export const benchmarks: readonly Benchmark[] = [
   ...networks,
   ...xmeans,
-  importing("grey"),
-  importing("RGB"),
+  importing("grey", "zlib"),
+  importing("RGB", "zlib"),
+  importing("grey", "zstd"),
+  importing("RGB", "zstd"),
   ...epochs,
   spreading,
   ...eventOverheads,

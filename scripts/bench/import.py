@@ -1,9 +1,11 @@
 """
 Import with torchvision and Pillow, a DataLoader whose workers stay: decode, pad with the border's median, resize with
-antialiasing, Zstandard at level 1 over the pixels of 16 images, as ours: import.py FOLDER SIDE MODE (L: grey, RGB) WORKERS
+antialiasing, compress the pixels of 16 images at a time, as ours, at level 1 of Python's own zlib or of Zstandard:
+import.py FOLDER SIDE MODE (L: grey, RGB) WORKERS CODEC (zlib, zstd)
 """
 import pathlib
 import sys
+import zlib
 
 import numpy
 import zstandard
@@ -14,7 +16,7 @@ from torchvision.transforms import functional
 from peer import serve
 
 folder, side, mode, workers = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-compressor = zstandard.ZstdCompressor(level=1)
+compress = (lambda pixels: zlib.compress(pixels, 1)) if sys.argv[5] == "zlib" else zstandard.ZstdCompressor(level=1).compress
 
 
 class Prepared(Dataset):
@@ -39,7 +41,7 @@ class Prepared(Dataset):
 
 
 def compressed(images):
-    return compressor.compress(b"".join(images))
+    return compress(b"".join(images))
 
 
 loader = DataLoader(
