@@ -7,6 +7,7 @@ import { type DatasetError, findImages } from "@subtaxa/dataset";
 import { Data, Effect } from "effect";
 import { basename, dirname, join, sep } from "node:path";
 import { execute, userPath, wholeNumber } from "./cli/mod.ts";
+import { replaceFolder } from "./replace_folder.ts";
 import { task } from "./task.ts";
 
 /** Between the original class and the rest of a file's name: `reproduce --groups __`. */
@@ -129,8 +130,7 @@ export const plant = (
           const facts = `${JSON.stringify({ from: root, classes: Object.fromEntries(classes) }, null, 1)}\n`;
           yield* writing(folder, async () => {
             await Deno.writeTextFile(join(made, mark), facts);
-            await Deno.remove(here, { recursive: true }).catch(() => undefined); // the first time there is none
-            await Deno.rename(made, here);
+            await replaceFolder(made, here);
           });
         }),
       (aside) => Effect.promise(() => Deno.remove(aside, { recursive: true })),

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Failure } from "@subtaxa/contracts";
 import { Data, Effect } from "effect";
 import sharp from "sharp";
+import { replaceFolder } from "../replace_folder.ts";
 import { type Micrograph, photograph } from "./micrograph.ts";
 import { type Random, seeded } from "./random.ts";
 import { taxa, type Taxon, type View } from "./specimens.ts";
@@ -111,12 +112,7 @@ export const drawDataset = Effect.fn("drawDataset")(function* (folder: string, o
       const classes = taxa.map(({ name, views }) => ({ name, views: views.map((view) => view.name) }));
       const dataset: DemoDataset = { folder: target, ...options, classes, images };
       yield* writing(truth, () => Deno.writeTextFile(truth, JSON.stringify(dataset, null, 1) + "\n"));
-      yield* writing(target, async () => {
-        if (await Deno.stat(target).then(() => true, () => false)) {
-          await Deno.remove(target, { recursive: true });
-        }
-        await Deno.rename(drawn, target);
-      });
+      yield* writing(target, () => replaceFolder(drawn, target));
       return dataset;
     }),
     (aside) => Effect.promise(() => Deno.remove(aside, { recursive: true })),
