@@ -174,7 +174,7 @@ const redelivery: Check = {
         return yield* broken(`${others[0].subject} is published again, although it was answered`);
       }
       // the stream has dropped the second answer as a repetition, and the first is gone
-      yield* bench.send(subject, second.seen.data, undefined, { "ce-source": "/subtaxa/conformance" });
+      yield* bench.send(subject, second.seen.data);
       // a server that still removes the files of the deleted consumer can take its successor's: that one can't be updated
       yield* bench.until("the consumer can't be updated", () =>
         jsm.consumers.update(STREAM, done.name, done.config)

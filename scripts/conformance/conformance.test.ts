@@ -42,7 +42,7 @@ Deno.test({
 Deno.test("clusterers that break rules fail the checks of these rules and no others", async () => {
   const [broken, rude, slow] = await Promise.all([
     failing("broken", fake("broken.ts")),
-    failing("rude", fake("rude.ts"), 6),
+    failing("rude", fake("rude.ts"), 30),
     failing("slow", fake("slow.ts"), 180),
   ]);
   expect(slow).toEqual(["speed"]);

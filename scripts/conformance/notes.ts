@@ -18,20 +18,36 @@ const tables = (rule: Rule, name: string): Check => ({
       : several(faults.filter((fault) => fault.rule === rule).map(({ message }) => message)),
 });
 
-/** Reports what was noted down about messages. */
-const noted = (about: keyof Bench["complaints"], name: string): Check => ({
+/** Reports what was noted down about messages; where there were none, nothing speaks for the candidate. */
+const noted = (
+  about: keyof Bench["complaints"],
+  name: string,
+  anyOf: (bench: Bench) => readonly unknown[],
+): Check => ({
   name,
-  run: ({ complaints }) => several([...new Set(complaints[about])]),
+  run: (bench) =>
+    anyOf(bench).length === 0
+      ? Effect.fail(broken("none was seen"))
+      : several([...new Set(bench.complaints[about])]),
 });
 
 /** What was seen of all runs. */
 export const notes: readonly Check[] = [
-  noted("messages", "messages: subject, message id and headers are those of the event"),
+  noted(
+    "messages",
+    "messages: subject, message id and headers are those of the event",
+    ({ seen, isOwn }) => seen.filter(isOwn),
+  ),
   noted(
     "settling",
     "settling: acknowledged after the answer is published, terminated when the run is failed",
+    ({ wire }) => wire.settlements,
   ),
-  noted("deadLetters", "dead letters: the message's bytes, on its subject, with the reason"),
+  noted(
+    "deadLetters",
+    "dead letters: the message's bytes, on its subject, with the reason",
+    ({ seen }) => seen.filter(({ subject }) => subject.startsWith("dead.")),
+  ),
   tables("images", "labels: every training image once, in its own class"),
   tables("limits", "labels: never more sub-classes than are allowed"),
   tables("subclasses", "labels: the sub-classes that are used are listed once, sorted"),

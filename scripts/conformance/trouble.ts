@@ -2,7 +2,7 @@ import { CONTRACT_VERSION, type EventOf, subjectOf } from "@subtaxa/contracts";
 import { kMeans, Points } from "@subtaxa/clustering";
 import { random } from "@subtaxa/random";
 import { Effect, Option, Result } from "effect";
-import type { Bench } from "./bench.ts";
+import { type Bench, OWN_SOURCE } from "./bench.ts";
 import { announcementOf, type Check, parametersOf } from "./check.ts";
 import { type Embed, planted } from "./data.ts";
 import { broken, must } from "./error.ts";
@@ -133,7 +133,7 @@ const overtaken: Check = {
         const other = yield* bench.until("the other's answer doesn't come", () =>
           bench.seen.slice(sent.start).find(({ subject, headers }) =>
             subject.startsWith("subtaxa.dataset.relabelled.") && subject.split(".")[4] === sent.runId &&
-            headers["ce-source"] === "/subtaxa/conformance"
+            headers["ce-source"] === OWN_SOURCE
           ));
         yield* bench.idle();
         const own = bench.publishedFor(sent.runId, sent.start)[0];
