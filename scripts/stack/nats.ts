@@ -1,4 +1,4 @@
-import { type BusError, type NatsServer, startNatsServer } from "@subtaxa/bus";
+import { type BusError, isNewEnough, type NatsServer, OLDEST_SERVER, startNatsServer } from "@subtaxa/bus";
 import { Clock, Deferred, Effect, Schedule, type Scope } from "effect";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -6,11 +6,33 @@ import type { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { makePauses, type Timing } from "./timing.ts";
 
-/** A nats-server of the machine's own, if there is one on the PATH. */
-export const natsServerOnPath = (path = Deno.env.get("PATH") ?? ""): string | undefined =>
-  path.split(":").filter((folder) => folder !== "").map((folder) => join(folder, "nats-server")).find(
-    existsSync,
-  );
+/** What `nats-server --version` tells; undefined where it can't be run. */
+const versionOf = async (binary: string): Promise<string | undefined> => {
+  try {
+    const { stdout } = await new Deno.Command(binary, { args: ["--version"], stdin: "null", stderr: "null" })
+      .output();
+    return /v?\d+\.\d+\.\d+\S*/.exec(new TextDecoder().decode(stdout))?.[0];
+  } catch {
+    return undefined;
+  }
+};
+
+/** A nats-server of the machine's own, if there is one on the PATH that is new enough; one that isn't is told of. */
+export const natsServerOnPath = (
+  log: (line: string) => void,
+  path = Deno.env.get("PATH") ?? "",
+): Effect.Effect<string | undefined> =>
+  Effect.promise(async () => {
+    const found = path.split(":").filter((folder) => folder !== "").map((folder) =>
+      join(folder, "nats-server")
+    )
+      .find(existsSync);
+    if (found === undefined) return undefined;
+    const version = await versionOf(found);
+    if (version !== undefined && isNewEnough(version)) return found;
+    log(`${found} is passed over (${version ?? "it tells no version"}): ${OLDEST_SERVER} or newer is needed`);
+    return undefined;
+  });
 
 /** The name of NATS in `ps`. */
 export const NATS = "nats";

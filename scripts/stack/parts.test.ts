@@ -3,6 +3,7 @@ import { expect } from "expect";
 import { join } from "node:path";
 import { beganAt, isAlive, remember } from "./identity.ts";
 import { LogFile } from "./log_file.ts";
+import { natsServerOnPath } from "./nats.ts";
 import { servicesOf } from "./services.ts";
 import { checkSettings, reachNats } from "./settings.ts";
 import { makePauses, patience } from "./timing.ts";
@@ -36,6 +37,25 @@ Deno.test("a log is rotated when it has grown, also by an earlier process", asyn
 Deno.test("pauses double up to a limit and start anew after a stable time", () => {
   const pauseAfter = makePauses({ ...patience, firstPause: 100, longestPause: 350, stable: 1_000 });
   expect([0, 5, 5, 5, 1_000, 0].map(pauseAfter)).toEqual([100, 200, 350, 350, 100, 200]);
+});
+
+Deno.test("a nats-server on the PATH is used if it is new enough, and else told of", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "subtaxa-path-" });
+  const binary = join(folder, "nats-server");
+  const found = async (says: string) => {
+    const told: string[] = [];
+    await Deno.writeTextFile(binary, `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+    return [
+      await Effect.runPromise(natsServerOnPath((line) => told.push(line), `:/nowhere:${folder}`)),
+      told.join(),
+    ];
+  };
+  expect(await found("nats-server: v2.10.22")).toEqual([binary, ""]);
+  expect(await found("nats-server: v2.9.10"))
+    .toEqual([undefined, `${binary} is passed over (v2.9.10): 2.10.0 or newer is needed`]);
+  expect((await found("something else"))[1]).toContain("it tells no version");
+  expect(await Effect.runPromise(natsServerOnPath(() => undefined, "/nowhere"))).toBe(undefined);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("there can be more than one trainer", () => {

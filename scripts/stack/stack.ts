@@ -142,7 +142,7 @@ export const startStack = (options: StackOptions): Effect.Effect<Stack, StackErr
       Effect.mapError(({ message }) => StackError.of({ _tag: "SetupFailed", detail: message })),
     );
     const natsUrl = natsGiven || (yield* superviseNats({
-      binary: natsServerOnPath() ?? native.natsServer,
+      binary: (yield* natsServerOnPath(log)) ?? native.natsServer,
       folder: join(dataFolder, "nats"),
       port: nats,
       timing,

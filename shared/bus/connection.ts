@@ -14,6 +14,7 @@ import { Config, Context, Duration, Effect, Layer, Option } from "effect";
 import { attempt, BusError } from "./error.ts";
 import { type Keep, keepIn } from "./keep.ts";
 import { type UntilReady, untilReady } from "./ready.ts";
+import { isNewEnough, OLDEST_SERVER } from "./server_version.ts";
 
 /** Facts: what happened, durable and replayable. */
 export const FACTS = "SUBTAXA";
@@ -55,6 +56,13 @@ export const serverOf = (url: string) => {
   const [user = "", pass] = userInfo.split(":").map(decodeURIComponent);
   return pass === undefined ? { ...server, token: user } : { ...server, user, pass };
 };
+
+const tooOld = (address: string, version: string) =>
+  new BusError({
+    reason: { _tag: "TooOld", version },
+    message: `NATS at ${address} is nats-server ${version}, which is too old: ${OLDEST_SERVER} or newer is ` +
+      "needed, for consumers that take several subjects",
+  });
 
 const lostBy = (address: string, cause: Error) =>
   new BusError({
@@ -110,6 +118,8 @@ export class Connection extends Context.Service<Connection, {
           (nc) =>
             Effect.promise(() => nc.drain().catch(() => nc.close())).pipe(Effect.timeoutOption("5 seconds")),
         ));
+        const { version } = nc.info!; // there is one once it is connected
+        if (!isNewEnough(version)) return yield* tooOld(server.servers, version);
         const jsm = yield* wait(
           attempt("ask NATS for JetStream (is the server started with -js?)", () => jetstreamManager(nc)),
         );

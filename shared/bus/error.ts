@@ -8,6 +8,8 @@ export type BusReason =
   | { readonly _tag: "Closed" }
   /** A service that starts has waited for the server, or for its cluster to form, as long as it may. */
   | { readonly _tag: "NotReady"; readonly seconds: number }
+  /** The server's version lacks what is needed. */
+  | { readonly _tag: "TooOld"; readonly version: string }
   /** The server answered with an error (limits, credentials, permissions, a missing stream). */
   | { readonly _tag: "Refused" }
   /** The client refuses to send such a thing at all. */
@@ -20,7 +22,13 @@ export type BusReason =
   /** The local cache can't be read or written. */
   | { readonly _tag: "Cache"; readonly path: string };
 
-const final: ReadonlySet<BusReason["_tag"]> = new Set(["Invalid", "TooLarge", "BlobMissing", "BlobCorrupt"]);
+const final: ReadonlySet<BusReason["_tag"]> = new Set([
+  "TooOld",
+  "Invalid",
+  "TooLarge",
+  "BlobMissing",
+  "BlobCorrupt",
+]);
 
 /** Whatever goes wrong between this process and NATS. */
 export class BusError extends Data.TaggedError("BusError")<{

@@ -17,3 +17,4 @@ export { BusError, type BusReason } from "./error.ts";
 export { deadLetters, type Lag, lagOfConsumer, lags } from "./lag.ts";
 export { KeyValue } from "./kv.ts";
 export { type NatsServer, startNatsServer } from "./server.ts";
+export { isNewEnough, OLDEST_SERVER } from "./server_version.ts";
