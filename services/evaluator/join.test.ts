@@ -52,7 +52,7 @@ Deno.test(
         Effect.provideService(Bus, Bus.of({ ...bus, history })),
         Effect.provideService(Evaluator, {} as Evaluator["Service"]), // joining needs no tensors
         Effect.map(({ events }) => events),
-        Effect.timeout("20 seconds"),
+        Effect.timeout("60 seconds"),
       );
 
     const last = completed.at(-1)!;

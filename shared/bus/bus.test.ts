@@ -143,7 +143,7 @@ Deno.test(
       yield* bus.publish(runRequested("after"));
       // an acknowledgement lost in the crash may bring the first one back
       yield* seen.next.pipe(Effect.repeat({ until: (event) => "runId" in event && event.runId === "after" }));
-      const facts = yield* Fiber.join(live).pipe(Effect.timeout("30 seconds"));
+      const facts = yield* Fiber.join(live).pipe(Effect.timeout("60 seconds"));
       expect(facts.map(({ event }) => "runId" in event && event.runId)).toEqual(["before", "after"]);
     })
   ),
@@ -234,7 +234,7 @@ Deno.test(
       );
       yield* Effect.raceFirst(Fiber.join(heard), Effect.forever(send)).pipe(
         Effect.tap((values) => Effect.sync(() => expect(values).toEqual([{ done: 3 }]))),
-        Effect.timeout("5 seconds"),
+        Effect.timeout("60 seconds"),
       );
     })
   ),

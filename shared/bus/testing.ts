@@ -61,6 +61,7 @@ export const withNats = (
     server: { url: string; port: number; kill: Effect.Effect<void> };
     another: (name: string) => Layer.Layer<Bus | Blobs | Connection>;
   }) => Effect.Effect<void, unknown, Services>,
+  ackWait = "1 second",
 ) =>
 async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-bus-" });
@@ -70,7 +71,7 @@ async () => {
       const env = ConfigProvider.layer(ConfigProvider.fromUnknown({
         NATS_URL: server.url,
         SUBTAXA_DATA: `${folder}/${name}`,
-        SUBTAXA_ACK_WAIT: "1 second",
+        SUBTAXA_ACK_WAIT: ackWait,
         SUBTAXA_MAX_DELIVER: "3",
       }));
       const connection = Connection.layer(name).pipe(Layer.provide(env));
@@ -94,7 +95,7 @@ export const recorder = Effect.gen(function* () {
   const queue = yield* Queue.unbounded<Event>();
   return {
     note: (event: Event) => Queue.offer(queue, event),
-    next: Queue.take(queue).pipe(Effect.timeout("15 seconds")),
+    next: Queue.take(queue).pipe(Effect.timeout("60 seconds")),
   };
 });
 export const nothing: Outcome = { events: [] };

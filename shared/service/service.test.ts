@@ -49,7 +49,7 @@ Deno.test("a service listens, becomes ready, counts its messages and drains on S
       expect((yield* get("/healthz")).status).toBe(200);
       yield* get("/readyz").pipe(
         Effect.repeat({ until: ({ status }) => status === 200 }),
-        Effect.timeout("15 seconds"),
+        Effect.timeout("60 seconds"),
       );
       expect((yield* get("/nothing")).status).toBe(404);
 
