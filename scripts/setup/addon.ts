@@ -38,8 +38,11 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
     const darwin = Deno.build.os === "darwin";
     const finished = yield* run(compiler.command, [
       ...["-O2", "-fPIC", "-shared", "-std=c++17", "-DNAPI_VERSION=8"],
-      // Lets it hand over attributes that are lists, without which fused operations can't be called, and define functions.
-      ...["list_attributes.h", "functions.h"].flatMap((header) => ["-include", source(header)]),
+      // Lets it hand over attributes that are lists, without which fused operations can't be called, and define functions;
+      // and keeps tensors from sharing the memory of arrays.
+      ...["list_attributes.h", "functions.h", "copied_tensors.h"].flatMap((
+        header,
+      ) => ["-include", source(header)]),
       ...["-I", join(nodeHeaders, "include"), "-I", tfjs, "-I", build.includeFolder],
       ...["backend", "binding"].map((part) => join(tfjs, "binding", `tfjs_${part}.cc`)),
       source("functions.cc"),

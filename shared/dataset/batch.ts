@@ -41,7 +41,7 @@ export const batch = (
 ): Float32Array => {
   const { pixels, side, channels } = images;
   const [from, to] = [side * side * channels, side * side * levels.length];
-  const at = { levels: 0, from: levelsBytes, to: offBoundary(levelsBytes + from + 3) };
+  const at = { levels: 0, from: levelsBytes, to: Math.ceil((levelsBytes + from + 3) / 16) * 16 };
   const end = at.to + 4 * indices.length * to + 12;
   const missing = end - memory.buffer.byteLength;
   if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
@@ -57,12 +57,6 @@ export const batch = (
 };
 
 const pageBytes = 2 ** 16;
-
-/**
- * The next address that is divisible by 16 but not by 64: TensorFlow goes on using an array on a boundary of 64 bytes where
- * it is, and copies any other when it takes it.
- */
-const offBoundary = (bytes: number): number => Math.ceil(bytes / 64) * 64 + 16;
 
 /** Lays the levels out as the kernel reads them: three vectors of four lanes. */
 const writeLevels = (levels: Levels, at: number): void => {

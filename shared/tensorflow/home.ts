@@ -12,7 +12,7 @@ export const TENSORFLOW_VERSION = "2.21.0";
 export const NATS_SERVER_VERSION = "2.15.1";
 
 /** Raised whenever the way the add-on is compiled changes, so that no clone loads one built the old way. */
-const ADDON = "tfjs-addon-4.22.0-r3";
+const ADDON = "tfjs-addon-4.22.0-r4";
 
 /** Folder names; a test in scripts/setup compares the digests with the requirement files. */
 const folders: Record<Platform, { cpu: string; gpu?: string; natsServer: string }> = {

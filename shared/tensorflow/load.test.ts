@@ -55,6 +55,18 @@ Deno.test("the native library computes, also where tfjs needs helpers that Node 
   });
 });
 
+Deno.test("a tensor keeps its values when the array that they came in is filled anew, wherever that lies", () => {
+  // this memory begins with a page: one array on a boundary of 64 bytes, which TensorFlow could share, one off it
+  const { buffer } = new WebAssembly.Memory({ initial: 1 });
+  for (const offset of [64, 80]) {
+    const array = new Float32Array(buffer, offset, 4).fill(7);
+    const tensor = tf.tidy(() => tf.reshape(tf.tensor1d(array), [2, 2]));
+    array.fill(8);
+    expect([...tensor.dataSync()]).toEqual([7, 7, 7, 7]);
+    tensor.dispose();
+  }
+});
+
 Deno.test("there is one TensorFlow.js in the process, however it is imported", () => {
   expect(loadTensorFlow()).toBe(loadTensorFlow());
   expect(tfjs.engine()).toBe(tf.engine());
