@@ -25,10 +25,8 @@ for (const { name, values, dimension, planted, lloyd, partitions, effectiveDimen
 
   Deno.test(`Lloyd's iterations end where scikit-learn's do: ${name}`, () => {
     for (const { clusters, sse, labels } of lloyd) {
-      const space = new Workspace(
-        { values: points.values, rows: points.rows, dimension, ...frameOf(points) },
-        clusters,
-      );
+      const space = new Workspace(points, clusters);
+      space.load(points.values, frameOf(points));
       const attempt = new Attempt(points.rows, clusters);
       attempt.begin(clusters, Int32Array.from({ length: points.rows }, (_, i) => i % clusters));
       expect(runLloyd(space, attempt, 1000).converged).toBe(true);

@@ -83,14 +83,15 @@ export class KMeansSearch implements Search {
 
   /** `slots`: the largest k. */
   constructor(
-    { values, rows, dimension }: Points,
+    points: Points,
     private readonly slots: number,
     private readonly settings: KMeansSettings,
   ) {
-    reserve(KMeansSearch.size(rows, dimension, slots));
-    this.frame = frameOf({ values, rows, dimension });
-    this.full = new Workspace({ values, rows, dimension, ...this.frame }, slots);
-    this.attempt = new Attempt(rows, slots);
+    reserve(KMeansSearch.size(points.rows, points.dimension, slots));
+    this.frame = frameOf(points);
+    this.full = new Workspace(points, slots);
+    this.full.load(points.values, this.frame);
+    this.attempt = new Attempt(points.rows, slots);
   }
 
   get effectiveDimension(): number {
@@ -107,12 +108,14 @@ export class KMeansSearch implements Search {
     const { axes, reducedAt, scatterAt } = KMeansSearch.layout(rows, dimension, slots);
     const scatter = this.scatter ?? full.scatter(scatterAt, AXES_ROWS);
     const projected = full.project(principalAxes(scatter, axes, random));
-    return this.reducedSpace = new Workspace({ values: projected, rows, dimension: axes }, slots, reducedAt);
+    const reduced = new Workspace({ rows, dimension: axes }, slots, reducedAt);
+    reduced.load(projected);
+    return this.reducedSpace = reduced;
   }
 
   solve(k: number): KMeansResult {
     const { full, attempt, settings: { maxIterations = DEFAULT_MAX_ITERATIONS } } = this;
-    const { mean, scale } = this.frame;
+    const { origin, scale } = this.frame;
     const start = this.explore(k);
     attempt.begin(start.clusters, start.assignments);
     const { iterations, converged } = lloyd(full, attempt, maxIterations);
@@ -129,7 +132,7 @@ export class KMeansSearch implements Search {
       clusters,
       assignments: attempt.assignments.slice(),
       sizes: attempt.counts.slice(0, clusters),
-      centres: full.copyCentres(clusters).map((value, i) => value / scale + mean[i % full.dimension]!),
+      centres: full.copyCentres(clusters).map((value, i) => (value + origin[i % full.dimension]!) / scale),
       sse: sse / scale ** 2,
       distances,
       iterations,

@@ -29,9 +29,8 @@ export class SampledSearch implements Search {
   private readonly sample: KMeansSearch;
   private readonly window: Workspace;
   private readonly frame: Frame;
-  /** The frame's mean lies in the slot behind the centres' as what to subtract from scaled rows. */
-  private readonly originSlot: number;
-  private readonly origin: Float32Array;
+  /** One behind the centres', for the frame. */
+  private readonly spareSlot: number;
 
   constructor(
     private readonly points: Points,
@@ -39,10 +38,8 @@ export class SampledSearch implements Search {
     private readonly settings: KMeansSettings,
   ) {
     const { values, rows, dimension } = points;
-    const { mean, scale } = frameOf(points);
-    this.frame = { mean, scale: Math.min(scale, 2 ** 127) }; // float32 holds no larger power of two
-    this.origin = Float32Array.from(mean, (value) => value * this.frame.scale);
-    this.originSlot = slots;
+    this.frame = frameOf(points);
+    this.spareSlot = slots;
 
     const drawn = settings.random.shuffle(Uint32Array.from({ length: rows }, (_, row) => row));
     const sampled = selectRows(values, dimension, drawn.subarray(0, SAMPLE).sort());
@@ -50,9 +47,7 @@ export class SampledSearch implements Search {
     reserve(windowAt + Workspace.size(WINDOW, dimension, slots + 1));
     this.sample = new KMeansSearch(Result.getOrThrow(Points.of(sampled, dimension)), slots, settings);
     this.effectiveDimension = this.sample.effectiveDimension;
-    const empty = new Float32Array(WINDOW * dimension);
-    this.window = new Workspace({ values: empty, rows: WINDOW, dimension }, slots + 1, windowAt);
-    this.window.placeCentre(slots, this.origin);
+    this.window = new Workspace({ rows: WINDOW, dimension }, slots + 1, windowAt);
   }
 
   solve(k: number): KMeansResult {
@@ -82,7 +77,7 @@ export class SampledSearch implements Search {
 
   /** Takes a solution's centres over; no row belongs to one yet. */
   private begin({ clusters, centres }: KMeansResult): State {
-    const { points: { rows, dimension }, window, origin, frame: { scale } } = this;
+    const { points: { rows, dimension }, window, frame: { scale, origin } } = this;
     for (let slot = 0; slot < clusters; slot++) {
       const centre = centres.subarray(slot * dimension, (slot + 1) * dimension);
       window.placeCentre(slot, centre.map((value, d) => value * scale - origin[d]!));
@@ -132,7 +127,7 @@ export class SampledSearch implements Search {
 
   /** Clusters that have lost all their rows to others disappear. */
   private withoutEmpty({ clusters, assignments, sizes }: State) {
-    const { points: { dimension }, origin, frame: { scale } } = this;
+    const { points: { dimension }, frame: { scale, origin } } = this;
     const kept = [...sizes.keys()].filter((slot) => sizes[slot]! > 0);
     const all = this.window.copyCentres(clusters).map((value, i) => (value + origin[i % dimension]!) / scale);
     const centres = new Float64Array(kept.length * dimension);
@@ -150,10 +145,10 @@ export class SampledSearch implements Search {
 
   /** Brings all rows into the window, one part after another; gives each part's first row and number of rows. */
   private *windows(): Generator<readonly [first: number, count: number]> {
-    const { points: { values, rows, dimension }, window, frame: { scale }, originSlot } = this;
+    const { points: { values, rows, dimension }, window, frame, spareSlot } = this;
     for (let first = 0; first < rows; first += WINDOW) {
       const count = Math.min(WINDOW, rows - first);
-      window.load(values.subarray(first * dimension, (first + count) * dimension), scale, originSlot);
+      window.load(values.subarray(first * dimension, (first + count) * dimension), frame, spareSlot);
       yield [first, count];
     }
   }

@@ -28,10 +28,9 @@ export const seedCentres = (space: Workspace, attempt: Attempt, k: number, rando
 
   const first = Math.floor(random.next() * rows);
   accept(first, space.distancesToRow(first));
-  while (attempt.clusters < k) {
-    let total = 0;
-    for (let i = 0; i < rows; i++) total += nearest[i]!;
-    if (total === 0) break;
+  let total = 0;
+  for (let i = 0; i < rows; i++) total += nearest[i]!;
+  while (attempt.clusters < k && total > 0) {
     let bestRow = 0;
     let bestRemaining = Infinity;
     for (let draw = 0; draw < draws; draw++) {
@@ -46,6 +45,7 @@ export const seedCentres = (space: Workspace, attempt: Attempt, k: number, rando
       }
     }
     accept(bestRow, best);
+    total = bestRemaining;
   }
 };
 

@@ -1,15 +1,8 @@
 import { accumulate, distance, distances, frame, memory, products, scatter } from "./kernels.wasm";
+import type { Frame } from "./frame.ts";
 import { reserve } from "./memory.ts";
+import type { Points } from "./points.ts";
 import type { Scatter } from "./scatter.ts";
-
-/** A row-major matrix, and what to do to its rows on the way in: (x − mean) · scale. */
-export interface WorkspaceInput {
-  readonly values: Float32Array;
-  readonly rows: number;
-  readonly dimension: number;
-  readonly mean?: ArrayLike<number>;
-  readonly scale?: number;
-}
 
 /**
  * Points and up to `slots` centres in the kernels' memory, from byte `at` on. All distances here are squared,
@@ -37,8 +30,12 @@ export class Workspace {
     return (padded + 3 * slots) * strideOf(dimension) * 4 + padded * 4;
   }
 
-  constructor(input: WorkspaceInput, slots: number, private readonly at = 0) {
-    const { values, rows, dimension, mean = new Float64Array(dimension), scale = 1 } = input;
+  /** All points are zero until they are loaded. */
+  constructor(
+    { rows, dimension }: Pick<Points, "rows" | "dimension">,
+    slots: number,
+    private readonly at = 0,
+  ) {
     this.rows = rows;
     this.dimension = dimension;
     this.stride = strideOf(dimension);
@@ -52,15 +49,10 @@ export class Workspace {
     this.centres = new Float32Array(memory.buffer, this.centresAt, slots * this.stride).fill(0);
     this.sums = new Float64Array(memory.buffer, this.sumsAt, slots * this.stride);
     this.distances = new Float32Array(memory.buffer, this.distancesAt, this.padded);
-    for (let i = 0; i < rows; i++) {
-      const from = i * dimension;
-      const to = i * this.stride;
-      for (let d = 0; d < dimension; d++) this.points[to + d] = (values[from + d]! - mean[d]!) * scale;
-    }
   }
 
-  /** Puts up to `rows` others in the place of the first points: x · scale − the centre in slot `origin`. */
-  load(values: Float32Array, scale: number, origin: number): void {
+  /** Puts up to `rows` rows in the place of the first points, in a frame if one is given, which uses up the centre in `slot`. */
+  load(values: Float32Array, inFrame?: Pick<Frame, "scale" | "origin">, slot = 0): void {
     const { dimension, stride } = this;
     const count = values.length / dimension;
     if (stride === dimension) this.points.set(values);
@@ -69,7 +61,9 @@ export class Workspace {
         this.points.set(values.subarray(i * dimension, (i + 1) * dimension), i * stride);
       }
     }
-    frame(this.at, count, this.bytes, this.centresAt + origin * this.bytes, scale);
+    if (!inFrame) return;
+    this.placeCentre(slot, inFrame.origin);
+    frame(this.at, count, this.bytes, this.centresAt + slot * this.bytes, inFrame.scale);
   }
 
   /** Distance of one point to one centre. */
