@@ -1,4 +1,4 @@
-import { Objm, setSha256Backend, StorageType } from "@nats-io/obj";
+import { type ObjectResult, Objm, setSha256Backend, StorageType } from "@nats-io/obj";
 import type { BlobRef } from "@subtaxa/contracts";
 import { Config, Context, Effect, Layer, Metric, type Scope } from "effect";
 import { createHash } from "node:crypto";
@@ -47,6 +47,26 @@ const removeAbandoned = async (folder: string) => {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity })); // Infinity: a neighbour was quicker
     if (Date.now() - mtimeMs > 24 * 3_600_000) await rm(path, { recursive: true, force: true });
   }
+};
+
+/**
+ * Writes an object of the store to a file. The client reads ahead, and rejects `error` also when its reader has gone: then
+ * nobody waits for it, but somebody must listen, or it ends the process.
+ */
+export const saveObject = async (
+  { data, error }: Pick<ObjectResult, "data" | "error">,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> => {
+  const failed = error.catch((cause: Error) => cause);
+  if (signal.aborted) { // the file would be made after it was cleared away
+    await data.cancel();
+    signal.throwIfAborted();
+  }
+  const web = data as unknown as NodeReadableStream<Uint8Array>;
+  await pipeline(Readable.fromWeb(web), createWriteStream(path), { signal });
+  const cause = await failed;
+  if (cause) throw cause;
 };
 
 /**
@@ -173,11 +193,7 @@ export class Blobs extends Context.Service<Blobs, {
               message: `the object store has no blob ${ref.key}: it was deleted, or the store was replaced`,
             });
           }
-          signal.throwIfAborted(); // or the file would be made after it was cleared away
-          const web = object.data as unknown as NodeReadableStream<Uint8Array>;
-          await pipeline(Readable.fromWeb(web), createWriteStream(path), { signal });
-          const failure = await object.error;
-          if (failure) throw failure;
+          await saveObject(object, path, signal);
         });
 
       const file = Effect.fn("blobs.file")(function* (ref: BlobRef) {

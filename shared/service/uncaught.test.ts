@@ -12,3 +12,10 @@ Deno.test("an error that nobody caught is what it dies of, a reset of a socket t
   const exit = await end;
   expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toMatch(/planted/);
 });
+
+Deno.test("a rejection that nobody handles is what it dies of", async () => {
+  const end = Effect.runPromiseExit(uncaught);
+  Promise.reject(new TypeError("planted"));
+  const exit = await end;
+  expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toMatch(/planted/);
+});
