@@ -55,6 +55,7 @@ Deno.test("clusterers that break rules fail the checks of these rules and no oth
     ...[
       "consumer",
       "fields",
+      "parameters",
       "end",
       "overtaken",
       "trouble",

@@ -6,7 +6,7 @@ import { type Bench, makeBench, STREAM } from "./bench.ts";
 import { type Candidate, makeAwaiting, makeCandidate } from "./candidate.ts";
 import { announcementsOf, type Check } from "./check.ts";
 import { behaviour } from "./checks.ts";
-import { type ConformanceError, setup } from "./error.ts";
+import { broken, type ConformanceError, setup } from "./error.ts";
 import { notes } from "./notes.ts";
 import { restarts } from "./restarts.ts";
 import { trouble } from "./trouble.ts";
@@ -66,6 +66,21 @@ const verdictOf = ({ name, run }: Check, bench: Bench, before: readonly Verdict[
       },
     }),
   );
+
+/** The check, which also fails when the candidate ends of itself; then it is started anew for the next one. */
+const watching = (candidate: Candidate) => ({ name, run }: Check): Check => ({
+  name,
+  run: (bench) =>
+    Effect.raceFirst(
+      run(bench),
+      candidate.current().ended.pipe(
+        Effect.tap(() => candidate.start()),
+        Effect.flatMap(({ code, signal }) =>
+          Effect.fail(broken(`it ends of itself, ${signal === null ? `with code ${code}` : `by ${signal}`}`))
+        ),
+      ),
+    ),
+});
 
 /** Examines a candidate: a verdict for every check. Whatever was started is ended. */
 export const examine = (
@@ -127,7 +142,11 @@ export const examine = (
         candidate = yield* makeCandidate({ command: start, env, log, awaiting, restartServer: reconnected });
         yield* candidate.start();
       }
-      const checks = [...behaviour, ...trouble, ...(candidate ? restarts(candidate) : []), ...notes];
+      const questions = [...behaviour, ...trouble];
+      const checks = [
+        ...(candidate ? [...questions.map(watching(candidate)), ...restarts(candidate)] : questions),
+        ...notes,
+      ];
       const verdicts: Verdict[] = [];
       for (const check of checks) {
         const verdict = yield* verdictOf(check, bench, verdicts);

@@ -103,9 +103,7 @@ const relabel = async (event: EventOf<"features.extracted">) => {
 
 const act = async (event: Event) => {
   if (!("spec" in event)) return;
-  if (Object.keys(event.spec.parameters).length > 0) {
-    throw new Error("there is no such parameter: no such parameter");
-  }
+  if (Object.keys(event.spec.parameters).length > 0) Deno.exit(5);
   if (event.type === "features.extracted") return await relabel(event);
   await publish({ ...following(event), type: "adaptation.planned", at: at(), classes: [] });
 };
