@@ -18,6 +18,12 @@ const packageFolder = (name: string): Effect.Effect<string, SetupError> =>
   });
 
 /**
+ * With these it hands over attributes that are lists, without which fused operations can't be called, defines functions, and
+ * keeps tensors from sharing the memory of arrays.
+ */
+const headers = ["list_attributes.h", "functions.h", "copied_tensors.h"];
+
+/**
  * Compiles the N-API add-on that @tensorflow/tfjs-node-gpu ships as source against the build's own C API. It finds the
  * libraries relative to itself, so a home can be moved or mounted elsewhere.
  */
@@ -38,11 +44,7 @@ export const buildAddon = (build: TensorFlowBuild, report: Report): Effect.Effec
     const darwin = Deno.build.os === "darwin";
     const finished = yield* run(compiler.command, [
       ...["-O2", "-fPIC", "-shared", "-std=c++17", "-DNAPI_VERSION=8"],
-      // Lets it hand over attributes that are lists, without which fused operations can't be called, and define functions;
-      // and keeps tensors from sharing the memory of arrays.
-      ...["list_attributes.h", "functions.h", "copied_tensors.h"].flatMap((
-        header,
-      ) => ["-include", source(header)]),
+      ...headers.flatMap((header) => ["-include", source(header)]),
       ...["-I", join(nodeHeaders, "include"), "-I", tfjs, "-I", build.includeFolder],
       ...["backend", "binding"].map((part) => join(tfjs, "binding", `tfjs_${part}.cc`)),
       source("functions.cc"),
