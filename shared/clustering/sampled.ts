@@ -29,8 +29,6 @@ export class SampledSearch implements Search {
   private readonly sample: KMeansSearch;
   private readonly window: Workspace;
   private readonly frame: Frame;
-  /** One behind the centres', for the frame. */
-  private readonly spareSlot: number;
 
   constructor(
     private readonly points: Points,
@@ -39,15 +37,14 @@ export class SampledSearch implements Search {
   ) {
     const { values, rows, dimension } = points;
     this.frame = frameOf(points);
-    this.spareSlot = slots;
 
     const drawn = settings.random.shuffle(Uint32Array.from({ length: rows }, (_, row) => row));
     const sampled = selectRows(values, dimension, drawn.subarray(0, SAMPLE).sort());
     const windowAt = KMeansSearch.size(SAMPLE, dimension, slots);
-    reserve(windowAt + Workspace.size(WINDOW, dimension, slots + 1));
+    reserve(windowAt + Workspace.size(WINDOW, dimension, slots));
     this.sample = new KMeansSearch(Result.getOrThrow(Points.of(sampled, dimension)), slots, settings);
     this.effectiveDimension = this.sample.effectiveDimension;
-    this.window = new Workspace({ rows: WINDOW, dimension }, slots + 1, windowAt);
+    this.window = new Workspace({ rows: WINDOW, dimension }, slots, windowAt);
   }
 
   solve(k: number): KMeansResult {
@@ -145,10 +142,10 @@ export class SampledSearch implements Search {
 
   /** Brings all rows into the window, one part after another; gives each part's first row and number of rows. */
   private *windows(): Generator<readonly [first: number, count: number]> {
-    const { points: { values, rows, dimension }, window, frame, spareSlot } = this;
+    const { points: { values, rows, dimension }, window, frame } = this;
     for (let first = 0; first < rows; first += WINDOW) {
       const count = Math.min(WINDOW, rows - first);
-      window.load(values.subarray(first * dimension, (first + count) * dimension), frame, spareSlot);
+      window.load(values.subarray(first * dimension, (first + count) * dimension), frame);
       yield [first, count];
     }
   }

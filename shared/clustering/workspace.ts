@@ -23,11 +23,14 @@ export class Workspace {
   private readonly centres: Float32Array;
   private readonly sums: Float64Array;
   private readonly distances: Float32Array;
+  /** One row for what the kernels take besides points and centres: a frame's origin, or an axis. */
+  private readonly spare: Float32Array;
+  private readonly spareAt: number;
 
   /** Bytes that a workspace takes. */
   static size(rows: number, dimension: number, slots: number): number {
     const padded = Math.ceil(rows / 4) * 4;
-    return (padded + 3 * slots) * strideOf(dimension) * 4 + padded * 4;
+    return (padded + 3 * slots + 1) * strideOf(dimension) * 4 + padded * 4;
   }
 
   /** All points are zero until they are loaded. */
@@ -44,15 +47,17 @@ export class Workspace {
     this.centresAt = at + this.padded * this.bytes;
     this.sumsAt = this.centresAt + slots * this.bytes;
     this.distancesAt = this.sumsAt + 2 * slots * this.bytes;
+    this.spareAt = this.distancesAt + 4 * this.padded;
     reserve(at + Workspace.size(rows, dimension, slots));
     this.points = new Float32Array(memory.buffer, at, this.padded * this.stride).fill(0);
     this.centres = new Float32Array(memory.buffer, this.centresAt, slots * this.stride).fill(0);
     this.sums = new Float64Array(memory.buffer, this.sumsAt, slots * this.stride);
     this.distances = new Float32Array(memory.buffer, this.distancesAt, this.padded);
+    this.spare = new Float32Array(memory.buffer, this.spareAt, this.stride).fill(0);
   }
 
-  /** Puts up to `rows` rows in the place of the first points, in a frame if one is given, which uses up the centre in `slot`. */
-  load(values: Float32Array, inFrame?: Pick<Frame, "scale" | "origin">, slot = 0): void {
+  /** Puts up to `rows` rows in the place of the first points, in a frame if one is given. */
+  load(values: Float32Array, inFrame?: Frame): void {
     const { dimension, stride } = this;
     const count = values.length / dimension;
     if (stride === dimension) this.points.set(values);
@@ -62,8 +67,8 @@ export class Workspace {
       }
     }
     if (!inFrame) return;
-    this.placeCentre(slot, inFrame.origin);
-    frame(this.at, count, this.bytes, this.centresAt + slot * this.bytes, inFrame.scale);
+    this.spare.set(inFrame.origin);
+    frame(this.at, count, this.bytes, this.spareAt, inFrame.scale);
   }
 
   /** Distance of one point to one centre. */
@@ -114,13 +119,13 @@ export class Workspace {
     return { matrix, width, at };
   }
 
-  /** All points along `axes` (count × the scatter matrix's width): rows × count. Uses up the first centre. */
+  /** All points along `axes` (count × the scatter matrix's width): rows × count. */
   project(axes: Float32Array): Float32Array {
     const count = axes.length / this.stride;
     const projected = new Float32Array(this.rows * count);
     for (let axis = 0; axis < count; axis++) {
-      this.centres.set(axes.subarray(axis * this.stride, (axis + 1) * this.stride));
-      products(this.at, this.padded, this.bytes, this.centresAt, this.distancesAt);
+      this.spare.set(axes.subarray(axis * this.stride, (axis + 1) * this.stride));
+      products(this.at, this.padded, this.bytes, this.spareAt, this.distancesAt);
       for (let i = 0; i < this.rows; i++) projected[i * count + axis] = this.distances[i]!;
     }
     return projected;
