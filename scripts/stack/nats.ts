@@ -2,33 +2,23 @@ import { type BusError, isNewEnough, type NatsServer, OLDEST_SERVER, startNatsSe
 import { Clock, Deferred, Effect, Schedule, type Scope } from "effect";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { run } from "../setup/mod.ts";
 import type { ProcessView } from "./process_view.ts";
 import { StackError } from "./error.ts";
 import { makePauses, type Timing } from "./timing.ts";
-
-/** What `nats-server --version` tells; undefined where it can't be run. */
-const versionOf = async (binary: string): Promise<string | undefined> => {
-  try {
-    const { stdout } = await new Deno.Command(binary, { args: ["--version"], stdin: "null", stderr: "null" })
-      .output();
-    return /v?\d+\.\d+\.\d+\S*/.exec(new TextDecoder().decode(stdout))?.[0];
-  } catch {
-    return undefined;
-  }
-};
 
 /** A nats-server of the machine's own, if there is one on the PATH that is new enough; one that isn't is told of. */
 export const natsServerOnPath = (
   log: (line: string) => void,
   path = Deno.env.get("PATH") ?? "",
 ): Effect.Effect<string | undefined> =>
-  Effect.promise(async () => {
-    const found = path.split(":").filter((folder) => folder !== "").map((folder) =>
-      join(folder, "nats-server")
-    )
-      .find(existsSync);
+  Effect.gen(function* () {
+    const folders = path.split(":").filter((folder) => folder !== "");
+    const found = folders.map((folder) => join(folder, "nats-server")).find(existsSync);
     if (found === undefined) return undefined;
-    const version = await versionOf(found);
+    // one that can't be run, such as another machine's, is none that could be used
+    const said = yield* run(found, ["--version"]).pipe(Effect.catchDefect(() => Effect.succeed(undefined)));
+    const version = /v?\d+\.\d+\.\d+\S*/.exec(said?.stdout ?? "")?.[0];
     if (version !== undefined && isNewEnough(version)) return found;
     log(`${found} is passed over (${version ?? "it tells no version"}): ${OLDEST_SERVER} or newer is needed`);
     return undefined;

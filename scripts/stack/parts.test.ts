@@ -54,6 +54,8 @@ Deno.test("a nats-server on the PATH is used if it is new enough, and else told 
   expect(await found("nats-server: v2.9.10"))
     .toEqual([undefined, `${binary} is passed over (v2.9.10): 2.10.0 or newer is needed`]);
   expect((await found("something else"))[1]).toContain("it tells no version");
+  await Deno.writeTextFile(binary, "made for another machine");
+  expect(await Effect.runPromise(natsServerOnPath(() => undefined, folder))).toBe(undefined);
   expect(await Effect.runPromise(natsServerOnPath(() => undefined, "/nowhere"))).toBe(undefined);
   await Deno.remove(folder, { recursive: true });
 });
