@@ -13,9 +13,13 @@ Deno.test("an error that nobody caught is what it dies of, a reset of a socket t
   expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toMatch(/planted/);
 });
 
-Deno.test("a rejection that nobody handles is what it dies of", async () => {
-  const end = Effect.runPromiseExit(uncaught);
-  Promise.reject(new TypeError("planted"));
-  const exit = await end;
-  expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toMatch(/planted/);
+Deno.test("a rejection that nobody handles is what it dies of, whatever it says", async () => {
+  for (
+    const error of [new TypeError("planted"), Object.assign(new Error("planted"), { code: "ECONNRESET" })]
+  ) {
+    const end = Effect.runPromiseExit(uncaught);
+    Promise.reject(error);
+    const exit = await end;
+    expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toMatch(/planted/);
+  }
 });

@@ -11,8 +11,8 @@ const isReset = (error: unknown): boolean =>
 export const uncaught: Effect.Effect<never> = Effect.callback<never>((resume) => {
   const end = (event: ErrorEvent | PromiseRejectionEvent) => {
     event.preventDefault();
-    const cause = event instanceof ErrorEvent ? event.error : event.reason;
-    if (!isReset(cause)) resume(Effect.die(cause));
+    if (!(event instanceof ErrorEvent)) resume(Effect.die(event.reason));
+    else if (!isReset(event.error)) resume(Effect.die(event.error));
   };
   const kinds = ["error", "unhandledrejection"] as const;
   for (const kind of kinds) globalThis.addEventListener(kind, end);
