@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Rejected } from "./dataset.ts";
+import { ImportWarning, LabelConflict, LabelConflictPolicy, Rejected, SampleDepth } from "./dataset.ts";
 import { Backbone, ClustererName, Method, Metrics, Name, RunRequest, RunSettings } from "./run.ts";
 
 /** RFC 9457 problem details, with the offending field or file where there is one. */
@@ -25,6 +25,17 @@ export const DatasetRequest = z.strictObject({
   ),
   minClassImages: z.number().int().min(5).max(10_000).default(5)
     .describe("classes with fewer readable images are left out"),
+  bitDepth: z.number().int().min(8).max(16).optional().describe(
+    "bits that the camera of the 16-bit images has (default: the largest value of all of them, rounded up to 8, 10, 12, 14 " +
+      "or 16 bits)",
+  ),
+  offset: z.number().int().min(0).max(65_535).optional().describe(
+    "value of black in the 16-bit images (default: 0, or 32768 where all their values say so)",
+  ),
+  pixelSize: z.number().positive().optional().describe("µm that a pixel is wide and high, in all images"),
+  onLabelConflict: LabelConflictPolicy.default("keep").describe(
+    "pictures that lie in several classes: keep them in each, drop them from all, or ask, which ends the import with the list",
+  ),
 });
 export type DatasetRequest = z.infer<typeof DatasetRequest>;
 
@@ -37,6 +48,15 @@ export const DatasetView = z.object({
   ),
   classes: z.array(z.object({ name: z.string(), images: z.number().int() })),
   rejected: z.array(Rejected),
+  rejectedByReason: z.array(z.object({ reason: z.string(), files: z.number().int() })).describe(
+    "how many of the rejected files have which reason, the commonest first; all of them: /v1/datasets/{name}/rejected.csv",
+  ),
+  warnings: z.array(ImportWarning),
+  labelConflicts: z.array(LabelConflict).describe("pictures that lie in several classes"),
+  depth: SampleDepth.optional().describe(
+    "how 16-bit samples became 8 bit; absent where no image has 16 bits",
+  ),
+  pixelSize: z.number().optional().describe("µm per pixel, where it is known"),
   progress: z.object({ done: z.number().int(), total: z.number().int() }).optional(),
   error: ErrorView.optional(),
 });

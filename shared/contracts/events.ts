@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BlobRef } from "./blob.ts";
+import { LabelConflictPolicy } from "./dataset.ts";
 import { Division } from "./division.ts";
 import type { RunProgress } from "./progress.ts";
 import {
@@ -155,6 +156,12 @@ export const DatasetRequested = z.object({
   maxSide: z.number().int(),
   /** A class with fewer readable images is left out. */
   minClassImages: z.number().int(),
+  /** Of 16-bit images; null where the import finds it out. */
+  bitDepth: z.number().int().nullable().default(null),
+  offset: z.number().int().nullable().default(null),
+  /** µm; null where it isn't known. */
+  pixelSize: z.number().nullable().default(null),
+  onLabelConflict: LabelConflictPolicy.default("keep"),
 });
 export const DatasetImported = z.object({
   type: z.literal("dataset.imported"),
@@ -164,7 +171,13 @@ export const DatasetImported = z.object({
   classes: z.number().int(),
   rejected: z.number().int(),
 });
-export const DatasetFailed = z.object({ type: z.literal("dataset.failed"), ...ofDataset, error: ErrorInfo });
+export const DatasetFailed = z.object({
+  type: z.literal("dataset.failed"),
+  ...ofDataset,
+  error: ErrorInfo,
+  /** What was found before it failed (`ImportReport`, JSON); null where nothing was. */
+  report: BlobRef.nullable().default(null),
+});
 
 /** Every fact of Subtaxa. */
 export const Event = z.discriminatedUnion("type", [
