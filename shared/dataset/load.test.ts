@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { compress } from "./compression.ts";
 import { DatasetError, loadImages, type LoadOptions } from "./mod.ts";
-import { areaSquare } from "./resample.ts";
+import { resizeSquare } from "./resample.ts";
 import { withFolder } from "./testing.ts";
 
 type Raw = readonly [side: number, channels: 1 | 3];
@@ -74,7 +74,7 @@ Deno.test(
     expect({ side, channels, count }).toEqual({ side: 16, channels: 1, count: 5 });
     const expected = raw.map((data, i) => {
       const [side, channels] = shapes[i]!;
-      return areaSquare({ width: side, height: side, channels, data }, 16);
+      return resizeSquare({ width: side, height: side, channels, data }, 16);
     });
     expect(pixels).toEqual(Uint8Array.from(expected.flatMap((image) => [...image])));
     expect(pixels.subarray(256, 512)).toEqual(raw[1]);

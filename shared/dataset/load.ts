@@ -7,7 +7,7 @@ import { readImages, writeImages } from "./cache.ts";
 import { decompress } from "./compression.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
-import { areaSquare } from "./resample.ts";
+import { resizeSquare } from "./resample.ts";
 
 export interface LoadOptions {
   readonly manifest: Manifest;
@@ -126,7 +126,7 @@ const endOf = ({ offset, side, channels }: ManifestImage): number => offset + si
 const resized = (raw: Uint8Array, image: ManifestImage, side: number, channels: 1 | 3): Uint8Array => {
   const data = raw.subarray(image.offset, endOf(image));
   const square = { width: image.side, height: image.side, channels: image.channels, data };
-  const pixels = image.side === side ? data : areaSquare(square, side);
+  const pixels = image.side === side ? data : resizeSquare(square, side);
   return image.channels < channels ? repeated(pixels) : pixels;
 };
 

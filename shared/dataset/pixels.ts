@@ -1,5 +1,5 @@
 import type { Samples } from "./decode.ts";
-import { areaSquare, type Image } from "./resample.ts";
+import { type Image, resizeSquare } from "./resample.ts";
 
 /**
  * 8-bit grey or RGB. Without alpha: transparent parts are laid on white, as a page would show them. RGB whose
@@ -95,7 +95,7 @@ export const toSquare = (image: Image, maxSide: number): Image => {
   if (width === height && total <= maxSide) return image;
   const background = borderMedian(image);
   if (total > maxSide) {
-    return { width: maxSide, height: maxSide, channels, data: areaSquare(image, maxSide, background) };
+    return { width: maxSide, height: maxSide, channels, data: resizeSquare(image, maxSide, background) };
   }
   const square = new Uint8Array(total * total * channels);
   if (channels === 1) square.fill(background[0]!);

@@ -18,21 +18,34 @@ interface Cells {
   readonly weight: Float32Array;
 }
 
-/** The overlap of `count` cells with `length` pixels, after `padding` empty ones on an axis of `total`; times `scale`. */
-const cellsOf = (length: number, padding: number, total: number, count: number, scale: number): Cells => {
-  const border = (cell: number) => Math.min(Math.max(cell * total / count - padding, 0), length);
-  const taps = Math.min(Math.ceil(total / count) + 1, length);
+/**
+ * Weights of the triangle filter for `count` cells on an axis of `total` pixels, of which `length` are the image's and lie
+ * after `padding` empty ones. The filter is as wide as two cells, but at least as two pixels (Pillow's and torchvision's
+ * antialiased bilinear); beyond the axis it is cut off, and what is left sums to 1.
+ */
+const cellsOf = (length: number, padding: number, total: number, count: number): Cells => {
+  const scale = total / count;
+  const support = Math.max(1, scale);
+  const taps = Math.min(Math.ceil(2 * support) + 1, length);
   const weight = new Float32Array(count * (taps + 2));
   const pixel = new Int32Array(weight.buffer);
   for (let cell = 0, at = 0; cell < count; cell++, at += taps + 2) {
-    const [from, to] = [border(cell), border(cell + 1)];
-    const first = Math.min(Math.floor(from), length - taps);
+    const centre = (cell + 0.5) * scale;
+    const from = Math.max(0, Math.floor(centre - support + 0.5));
+    const to = Math.min(total, Math.floor(centre + support + 0.5));
+    const height = (place: number) => Math.max(0, 1 - Math.abs((place + 0.5 - centre) / support));
+    let sum = 0;
+    for (let place = from; place < to; place++) sum += height(place);
+    const first = Math.min(Math.max(from - padding, 0), length - taps);
     pixel[at] = first;
+    let inside = 0;
     for (let tap = 0; tap < taps; tap++) {
-      const overlap = Math.min(to, first + tap + 1) - Math.max(from, first + tap);
-      if (overlap > 0) weight[at + 1 + tap] = scale * overlap;
+      const place = first + tap + padding;
+      if (place < from || place >= to) continue;
+      weight[at + 1 + tap] = height(place) / sum;
+      inside += height(place) / sum;
     }
-    weight[at + 1 + taps] = scale * (from - to);
+    weight[at + 1 + taps] = -inside;
   }
   return { taps, pixel, weight };
 };
@@ -44,7 +57,7 @@ const axesOf = (width: number, height: number, side: number) => {
   const size = [width, height, side].join();
   if (known?.size === size) return known;
   const total = Math.max(width, height);
-  const along = (length: number) => cellsOf(length, (total - length) >> 1, total, side, side / total);
+  const along = (length: number) => cellsOf(length, (total - length) >> 1, total, side);
   return known = { size, across: along(width), down: along(height) };
 };
 
@@ -71,14 +84,18 @@ const layOut = <Part extends string>(parts: Record<Part, number>): Record<Part, 
 };
 
 /**
- * Area-averages an image, centred on a square of its larger side, to `side` × `side`: every output pixel is the mean
- * of the source under it, weighted by overlap, with the background colour where the square reaches beyond the image.
- * The same rule shrinks and enlarges; shrinking a square it is OpenCV's INTER_AREA.
+ * Resizes an image, centred on a square of its larger side, to `side` × `side`, with the background colour where the square
+ * reaches beyond the image. The filter is the triangle of antialiased bilinear interpolation, for reducing and enlarging
+ * alike; every pixel lies within one level of Pillow's `BILINEAR` on the padded square.
  *
  * The rows under a row of cells are summed up first, then the pixels along that sum. What is summed is the difference
- * from the background, so that beyond the image there is nothing to add.
+ * from the background, so that beyond the image there is nothing to add, and the padded square is never made.
+ *
+ * Libraries were measured: sharp's linear kernel is up to 110 levels away from Pillow's when it enlarges, and 14 at the border
+ * when it reduces. `fastResize` of @napi-rs/image equals Pillow, but takes only RGBA squares: 9 times as long for a grey
+ * image of 300 pixels, and 256 MB for the square of the largest image that is read.
  */
-export const areaSquare = (
+export const resizeSquare = (
   image: Image,
   side: number,
   background: ArrayLike<number> = [0, 0, 0],

@@ -1,4 +1,4 @@
-;; The inner loops of area averaging: V8 does not vectorise JavaScript. Four lines of output are made side by side, one in
+;; The inner loops of resizing: V8 does not vectorise JavaScript. Four lines of output are made side by side, one in
 ;; each lane of a vector, so that no lane is idle whatever the number of channels. Pointers are byte offsets into `memory`.
 ;; `build_kernels.ts` assembles this file to resample.wasm; a test holds the two together.
 (module
