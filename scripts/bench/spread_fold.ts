@@ -1,4 +1,5 @@
 /** A fold whose next fact is published by hand, so that one step can be looked at alone: its services, as processes. */
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Blobs, Bus, Connection, startNatsServer } from "@subtaxa/bus";
 import {
   CONTRACT_VERSION,
@@ -25,17 +26,18 @@ const noiseDataset = (images: number) =>
     const blobs = yield* Blobs;
     const noise = random(7);
     const pixels = Uint8Array.from({ length: images * SIDE * SIDE }, () => noise.integer(256));
-    const manifest: Manifest = {
-      v: 1,
+    const size = SIDE * SIDE;
+    const { manifest, shards } = datasetAtRest({
       name: "noise",
       classes,
       images: Array.from({ length: images }, (_, i) => ({
-        ...{ path: `${classes[i % 2]}/${i}.png`, class: i % 2, side: SIDE, channels: 1, shard: 0 },
-        offset: i * SIDE * SIDE,
+        path: `${classes[i % 2]}/${i}.png`,
+        class: i % 2,
+        side: SIDE,
+        data: pixels.subarray(i * size, (i + 1) * size),
       })),
-      shards: [yield* blobs.put(deflateSync(pixels))],
-      rejected: [],
-    };
+    });
+    for (const shard of shards) yield* blobs.put(shard);
     return yield* blobs.put(new TextEncoder().encode(JSON.stringify(manifest)));
   });
 

@@ -1,3 +1,4 @@
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Blobs, Bus, Connection, startNatsServer } from "@subtaxa/bus";
 import { type EventOf, isFoldEvent, type Manifest, subjects } from "@subtaxa/contracts";
 import { syntheticRun } from "@subtaxa/runs/testing";
@@ -35,10 +36,11 @@ Deno.test(
     const blobs = yield* Blobs;
     const classes = ["a", "b"];
     const images = Array.from({ length: 40 }, (_, i) => ({
-      ...{ path: `${classes[i % 2]}/${i}.png`, class: i % 2, side: 1, channels: 1 as const },
-      ...{ shard: 0, offset: i },
+      path: `${classes[i % 2]}/${i}.png`,
+      class: i % 2,
+      side: 1,
     }));
-    const whole: Manifest = { v: 1, name: "made-up", classes, images, shards: [], rejected: [] };
+    const { manifest: whole } = datasetAtRest({ name: "made-up", classes, images });
     const manifest = yield* blobs.put(new TextEncoder().encode(JSON.stringify(whole)));
     const log = syntheticRun({ classes, epochs: 2, folds: 3, seed: 2, method: "standard" })
       .flatMap((event) => isFoldEvent(event) ? [{ ...event, spec: { ...event.spec, manifest } }] : []);

@@ -20,7 +20,7 @@ const failureEvent = (subject: string, failure: Failure): Event | null => {
   } as const;
   // the other fact of that noun, dataset.relabelled, is a run's
   return `${noun}.${verb}` === "dataset.requested"
-    ? { type: "dataset.failed", dataset: name.data, ...head }
+    ? { type: "dataset.failed", dataset: name.data, report: null, ...head }
     : { type: "run.failed", runId: name.data, ...head };
 };
 

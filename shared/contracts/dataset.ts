@@ -25,7 +25,7 @@ export const ManifestImage = z.object({
   crc32: z.number().int().min(0).max(0xffffffff),
   /** Of the file's bytes. */
   fileHash: Hash,
-  /** Of the decoded 8-bit picture: equal for equal pictures, whatever their encoding. */
+  /** Of the decoded picture: equal for equal pictures, whatever their encoding. */
   pixelHash: Hash,
 });
 export type ManifestImage = z.infer<typeof ManifestImage>;

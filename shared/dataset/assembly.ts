@@ -1,20 +1,32 @@
-import type { BlobRef, Manifest, ManifestImage, Rejected } from "@subtaxa/contracts";
+import type {
+  BlobRef,
+  ImportReport,
+  ImportWarning,
+  LabelConflict,
+  LabelConflictPolicy,
+  Manifest,
+  ManifestImage,
+  Rejected,
+  SampleDepth,
+} from "@subtaxa/contracts";
 import { createHash, type Hash } from "node:crypto";
-import type { Candidate } from "./walk.ts";
+import { type DepthStatistics, depthWarnings } from "./depth.ts";
+import { DatasetError } from "./error.ts";
+import type { ReadImage } from "./read.ts";
+import { recordBytes, type RecordHeader, recordHeaderBytes } from "./shard.ts";
+import type { Candidate, Found } from "./walk.ts";
+import { layoutWarnings, smallClassWarnings } from "./warnings.ts";
 
-/** A candidate that was read: its square image's shape and the hash of its file, or why there is none. */
+/** A candidate that was read: its record's header and what is known of its image, or why there is none. */
 export type Outcome =
-  | {
-    readonly candidate: Candidate;
-    readonly side: number;
-    readonly channels: ManifestImage["channels"];
-    readonly hash: string;
-  }
+  | { readonly candidate: Candidate } & RecordHeader & Omit<ReadImage, "image">
   | { readonly candidate: Candidate; readonly reason: string };
 
-/** Some neighbouring candidates, and the pixels of their images one after another, compressed. */
+/** Some neighbouring candidates, and the records of their images one after another, compressed. */
 export interface Portion {
   readonly outcomes: readonly Outcome[];
+  /** Of the records before they were compressed. */
+  readonly bytes: number;
   readonly compressed: Uint8Array<ArrayBuffer>;
 }
 
@@ -24,33 +36,67 @@ export interface Shard {
   readonly ref: BlobRef;
 }
 
-/** Raw pixels per shard, bytes: large enough to be worth a blob, small enough to hold several in memory. */
+/** Raw bytes per shard: large enough to be worth a blob, small enough to hold several in memory. */
 const shardBytes = 24 * 2 ** 20;
 
+type NamedImage = Omit<ManifestImage, "class"> & { readonly class: string };
+
+export interface AssemblyOptions {
+  readonly found: Found;
+  readonly depth: SampleDepth;
+  /** Of the 16-bit images; empty where the depth was given by hand. */
+  readonly seen: DepthStatistics;
+}
+
+export interface ManifestOptions {
+  readonly name: string;
+  readonly minClassImages: number;
+  readonly onLabelConflict: LabelConflictPolicy;
+  readonly pixelSize: number | null;
+}
+
 /**
- * Puts a dataset together from its portions in the order of their paths: packs shards, rejects duplicates, whose pixels
- * stay in the shards unused.
+ * Puts a dataset together from its portions in the order of their paths: packs shards, and keeps one of the equal pictures of a
+ * class, while the pixels of the others stay in the shards unused.
  */
 export class Assembly {
   readonly rejected: Rejected[];
-  #images: (Omit<ManifestImage, "class"> & { readonly class: string })[] = [];
-  /** The first file with a content, by hash. */
-  #first = new Map<string, Candidate>();
+  readonly #options: AssemblyOptions;
+  #images: NamedImage[] = [];
+  /** The images kept of a picture, by its hash; one in each class. */
+  #pictures = new Map<string, NamedImage[]>();
   #shards: BlobRef[] = [];
   #parts: Uint8Array<ArrayBuffer>[] = [];
   #hash: Hash = createHash("sha256");
   /** Raw bytes in the current shard. */
   #used = 0;
+  #deepImages = 0;
+  #clipped = { images: 0, samples: 0 };
 
-  constructor(rejected: readonly Rejected[]) {
-    this.rejected = [...rejected];
+  constructor(options: AssemblyOptions) {
+    this.#options = options;
+    this.rejected = [...options.found.rejected];
   }
 
-  /** Takes the next portion; returns the shard that is full with it. `each` is called after each of its outcomes. */
-  add({ outcomes, compressed }: Portion, each: () => void): Shard | undefined {
+  /**
+   * Takes the next portion; the shard that is full with it, or an error when its images are not as long as its records. `each` is
+   * called after each of its outcomes.
+   */
+  add({ outcomes, bytes, compressed }: Portion, each: () => void): Shard | undefined | DatasetError {
+    const before = this.#used;
     for (const outcome of outcomes) {
       this.#take(outcome);
       each();
+    }
+    if (this.#used - before !== bytes) {
+      return new DatasetError({
+        reason: { _tag: "PixelsMiscounted" },
+        message:
+          `the images from ${outcomes[0]?.candidate.path} on have ${
+            this.#used - before
+          } bytes of pixels, but ` +
+          `${bytes} were stored: this is a fault of the import, please report it`,
+      });
     }
     this.#parts.push(compressed);
     this.#hash.update(compressed);
@@ -63,14 +109,23 @@ export class Assembly {
       this.rejected.push({ file: candidate.path, reason: outcome.reason });
       return;
     }
-    const { side, channels, hash } = outcome;
-    const first = this.#first.get(hash);
-    if (first) this.rejected.push({ file: candidate.path, reason: duplicateReason(first, candidate) });
-    else {
-      this.#first.set(hash, candidate);
-      this.#images.push({ ...candidate, side, channels, shard: this.#shards.length, offset: this.#used });
+    const { candidate: _, isDeep, clipped, ...image } = outcome;
+    if (isDeep) this.#deepImages += 1;
+    if (clipped > 0) {
+      this.#clipped = { images: this.#clipped.images + 1, samples: this.#clipped.samples + clipped };
     }
-    this.#used += side * side * channels;
+    const same = this.#pictures.get(image.pixelHash) ?? [];
+    const first = same.find((other) => other.class === candidate.class);
+    if (first) {
+      const reason = `the same picture as another image of its class: ${first.path} is kept`;
+      this.rejected.push({ file: candidate.path, reason });
+    } else {
+      const offset = this.#used + recordHeaderBytes;
+      const kept = { ...candidate, ...image, shard: this.#shards.length, offset };
+      this.#pictures.set(image.pixelHash, [...same, kept]);
+      this.#images.push(kept);
+    }
+    this.#used += recordBytes(image);
   }
 
   /** The current shard; undefined when it is empty. */
@@ -91,35 +146,83 @@ export class Assembly {
   }
 
   /**
-   * The manifest, once the last shard is finished, without the classes that have fewer than `minImages` images: those are
-   * rejected as a whole, and what they put into the shards stays there unused.
+   * The manifest, once the last shard is finished; its `classes` may be fewer than the two that a dataset needs. Classes that
+   * have fewer than `minClassImages` images are rejected as a whole, and what they put into the shards stays there unused.
    */
-  manifest(name: string, classes: readonly string[], minImages: number): Manifest {
-    const counts = new Map(classes.map((name) => [name, 0]));
-    for (const image of this.#images) counts.set(image.class, counts.get(image.class)! + 1);
+  manifest(options: ManifestOptions): Manifest {
+    const { name, minClassImages, onLabelConflict, pixelSize } = options;
+    const { found, depth, seen } = this.#options;
+    const labelConflicts = this.#labelConflicts();
+    const dropped = onLabelConflict === "drop"
+      ? new Set(labelConflicts.map(({ pixelHash }) => pixelHash))
+      : new Set<string>();
+    for (const { path, pixelHash } of this.#images) {
+      if (!dropped.has(pixelHash)) continue;
+      const others = this.#pictures.get(pixelHash)!.filter((other) => other.path !== path);
+      const reason = `the same picture lies in another class: ${others.map(({ path }) => path).join(", ")}`;
+      this.rejected.push({ file: path, reason });
+    }
+    const images = this.#images.filter(({ pixelHash }) => !dropped.has(pixelHash));
+    const counts = new Map(found.classes.map((name) => [name, 0]));
+    for (const image of images) counts.set(image.class, counts.get(image.class)! + 1);
     for (const [name, count] of counts) {
-      if (count >= minImages) continue;
-      const reason = `class left out: ${count} usable images, at least ${minImages} are needed`;
+      if (count >= minClassImages) continue;
+      const reason = `class left out: ${count} usable images, at least ${minClassImages} are needed`;
       this.rejected.push({ file: `${name}/`, reason });
     }
-    const kept = classes.filter((name) => counts.get(name)! >= minImages);
+    const kept = found.classes.filter((name) => counts.get(name)! >= minClassImages);
     const indexOf = new Map(kept.map((name, index) => [name, index]));
+    const isDeep = this.#deepImages > 0;
     return {
-      v: 1,
+      v: 2,
       name,
       classes: kept,
-      images: this.#images.flatMap((image) => {
+      images: images.flatMap((image) => {
         const index = indexOf.get(image.class);
         return index === undefined ? [] : [{ ...image, class: index }];
       }),
       shards: this.#shards,
+      pixelSize,
       rejected: this.rejected.sort((a, b) => a.file < b.file ? -1 : 1),
+      warnings: [
+        ...(isDeep ? depthWarnings(depth, seen, this.#clipped) : []),
+        ...layoutWarnings(found, kept),
+        ...smallClassWarnings(kept.map((name) => [name, counts.get(name)!])),
+        ...conflictWarnings(labelConflicts, onLabelConflict),
+      ],
+      labelConflicts,
+      depth: isDeep ? depth : null,
     };
+  }
+
+  #labelConflicts(): LabelConflict[] {
+    return [...this.#pictures].filter(([, images]) => images.length > 1).map(([pixelHash, images]) => ({
+      pixelHash,
+      files: images.map(({ path, class: name }) => ({ path, class: name })),
+    }));
   }
 }
 
-/** What the files of a kind have in common comes before the colon, so that they can be grouped. */
-const duplicateReason = (first: Candidate, second: Candidate): string =>
-  first.class === second.class
-    ? `exact duplicate of another image: ${first.path} is kept`
-    : `exact duplicate of an image of another class, check which label is right: ${first.path} is kept`;
+const conflictWarnings = (
+  conflicts: readonly LabelConflict[],
+  policy: LabelConflictPolicy,
+): readonly ImportWarning[] => {
+  if (conflicts.length === 0) return [];
+  const done = {
+    keep: "each is kept in every one of them; onLabelConflict: drop leaves them out",
+    drop: "they are left out",
+    ask: "correct their labels, or import with onLabelConflict: keep or drop",
+  }[policy];
+  const [first] = conflicts as [LabelConflict];
+  const example = first.files.map(({ path }) => path).join(" and ");
+  const pictures = conflicts.length === 1 ? "1 picture lies" : `${conflicts.length} pictures lie`;
+  return [{ kind: "label-conflicts", message: `${pictures} in several classes (${example}): ${done}` }];
+};
+
+/** What an import reports, without the images. */
+export const reportOf = ({ rejected, warnings, labelConflicts, depth }: ImportReport): ImportReport => ({
+  rejected,
+  warnings,
+  labelConflicts,
+  depth,
+});

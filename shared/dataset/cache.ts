@@ -7,9 +7,9 @@ import { detailOf } from "./unusable.ts";
 
 /**
  * A file of pixels: 64 bytes of header (magic, then side, channels and count as uint32 little-endian, then from byte 32
- * on the SHA-256 of the pixels), and the pixels.
+ * on the SHA-256 of the pixels), and the pixels. The magic's number changes with the way in which images are resized.
  */
-const magic = "subtaxa images 1";
+const magic = "subtaxa images 2";
 const headerBytes = 64;
 
 /** Node hashes, and files are written, in pieces well below the 2 GiB that one call takes. */

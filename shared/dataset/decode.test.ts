@@ -146,8 +146,10 @@ Deno.test("damaged bytes never do worse than a reason or an image", async () => 
 });
 
 Deno.test("content that is no image, whatever the name, says so", async () => {
-  for (const text of ["hello", "GIF89a............", "<svg xmlns='http://www.w3.org/2000/svg'/>"]) {
-    expect(await reasonOf(new TextEncoder().encode(text))).toMatch(/no PNG, JPEG, WebP, TIFF or BMP/);
+  for (const text of ["hello", "GIF88a............", "<svg xmlns='http://www.w3.org/2000/svg'/>"]) {
+    expect(await reasonOf(new TextEncoder().encode(text))).toMatch(
+      /no PNG, JPEG, WebP, TIFF, BMP or GIF image/,
+    );
   }
 });
 
@@ -168,5 +170,7 @@ Deno.test("images with too many pixels are refused before they are decoded", asy
 
 Deno.test("samples other than 8 and 16 bit integers are refused by their type", async () => {
   const file = tiff(width, height, Float32Array.from(grey));
-  expect(await reasonOf(file)).toBe("its samples are of type float: save it with 8 or 16 bits per sample");
+  expect(await reasonOf(file)).toBe(
+    "its samples are 32-bit floating point: save it as grey or RGB with 8 or 16 unsigned bits per sample",
+  );
 });

@@ -1,4 +1,4 @@
-import type { Failure } from "@subtaxa/contracts";
+import type { Failure, ImportReport } from "@subtaxa/contracts";
 import { Data } from "effect";
 
 export type DatasetReason =
@@ -10,19 +10,27 @@ export type DatasetReason =
   | { readonly _tag: "NoClassFolders"; readonly path: string }
   /** `classes` are those that could be used: one or none. */
   | { readonly _tag: "TooFewClasses"; readonly classes: readonly string[] }
+  /** Pictures lie in several classes, and the import was to ask what to do with them. */
+  | { readonly _tag: "LabelConflicts"; readonly pictures: number }
   /** A file of this program's own can't be written or read: disk full, no permission, too many open. */
   | { readonly _tag: "Storage"; readonly path: string }
-  /** A worker thread of the import has ended, for want of memory say. */
+  /** A worker thread of the import has ended, for example out of memory. */
   | { readonly _tag: "WorkerCrashed" }
+  /** What a worker thread stored is not what it says it stored. */
+  | { readonly _tag: "PixelsMiscounted" }
   /** A shard's content is not what the manifest says. */
   | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string }
-  | { readonly _tag: "ManifestInvalid"; readonly source: string };
+  | { readonly _tag: "ManifestInvalid"; readonly source: string }
+  /** A manifest of version 1: it has no checksums, so that pixels may be read from the wrong place. */
+  | { readonly _tag: "ManifestOutdated"; readonly source: string };
 
 /** Whatever makes a whole dataset unusable; single files that can't be used are `Rejected`, not errors. */
 export class DatasetError extends Data.TaggedError("DatasetError")<{
   readonly reason: DatasetReason;
   readonly message: string;
   readonly cause?: unknown;
+  /** What an import found before it failed. */
+  readonly report?: ImportReport;
 }> implements Failure {
   get retryable(): boolean {
     return this.reason._tag === "Storage" || this.reason._tag === "WorkerCrashed";

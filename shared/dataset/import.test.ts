@@ -7,6 +7,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { decompress } from "./compression.ts";
 import { DatasetError, importFolder, type ImportOptions } from "./mod.ts";
+import { recordHeaderBytes } from "./shard.ts";
 import { bmp, tiff, withFolder } from "./testing.ts";
 import { startWorkers } from "./workers.ts";
 
@@ -53,26 +54,33 @@ const failureOf = async (options: ImportOptions): Promise<DatasetError> => {
   return error;
 };
 
+const imageOf = (manifest: Manifest, path: string) => manifest.images.find((image) => image.path === path)!;
+
+const warnings = (manifest: Manifest): Record<string, string> =>
+  Object.fromEntries(manifest.warnings.map(({ kind, message }) => [kind, message]));
+
 /** Reasons by file. */
-const reasons = (manifest: Manifest) =>
+const reasons = (manifest: Pick<Manifest, "rejected">) =>
   Object.fromEntries(manifest.rejected.map(({ file, reason }) => [file, reason]));
 
 Deno.test(
   "every format comes in with its pixels, from nested folders and under odd names",
   withFolder(async (folder) => {
-    const rgb = Uint8Array.from({ length: 3 * 6 * 4 }, (_, i) => (i * 37) % 256);
+    const rgb = (n: number) => Uint8Array.from({ length: 3 * 6 * 4 }, (_, i) => (i * 37 + n) % 256);
     const grey16 = Uint16Array.from({ length: 6 * 4 }, (_, i) => i * 170);
-    const from = () => sharp(rgb, { raw: { width: 6, height: 4, channels: 3 } });
+    const from = (n: number) => sharp(rgb(n), { raw: { width: 6, height: 4, channels: 3 } });
     const options = await dataset(folder, {
       ...classes(["Ångström 藻/ß"]),
-      "mixed/a.png": from().png().toBuffer(),
-      "mixed/b.JPG": from().jpeg().toBuffer(),
-      "mixed/deep/er/c.webp": from().webp({ lossless: true }).toBuffer(),
+      "mixed/a.png": from(0).png().toBuffer(),
+      "mixed/b.JPG": from(1).jpeg().toBuffer(),
+      "mixed/deep/er/c.webp": from(2).webp({ lossless: true }).toBuffer(),
       "mixed/d.tiff": tiff(6, 4, grey16),
-      "mixed/e e%20#?.bmp": bmp(6, 4, rgb),
-      "mixed/f.Tif": tiff(6, 4, rgb),
-      "mixed/🦠 naïve.jpeg": from().negate().jpeg().toBuffer(),
-      "mixed/wrong extension.jpg": from().negate().png().toBuffer(),
+      "mixed/e e%20#?.bmp": bmp(6, 4, rgb(3)),
+      "mixed/f.Tif": tiff(6, 4, rgb(4)),
+      "mixed/g.gif": from(5).gif().toBuffer(),
+      "mixed/🦠 naïve.jfif": from(6).jpeg().toBuffer(),
+      "mixed/no extension": from(7).png().toBuffer(),
+      "mixed/wrong extension.jpg": from(8).png().toBuffer(),
       ".hidden/x.png": "not looked at",
       "mixed/.DS_Store": "not looked at",
     });
@@ -83,19 +91,34 @@ Deno.test(
     const paths = manifest.images.map((image) => image.path);
     expect(paths).toEqual(paths.slice().sort());
     expect(paths).toContain("Ångström 藻/ß/0.png");
-    expect(paths.length).toBe(13);
+    expect(paths.length).toBe(15);
+    expect(warnings(manifest)).toEqual({
+      depth: expect.stringMatching(/^1 image with 16 bits per sample have values from 0 to 3910; 0 to 4095/),
+      "hidden-files": expect.stringMatching(/: \.hidden$/),
+      "small-class": expect.stringMatching(/: Ångström 藻 \(5\)$/),
+    });
+    expect(manifest.depth).toEqual({ bits: 12, offset: 0 });
 
     const shard = decompress(await Deno.readFile(shardFiles[0]!));
     const pixelsOf = (path: string) => {
-      const { side, channels, offset } = manifest.images.find((image) => image.path === path)!;
-      expect(side).toBe(6);
+      const { width, height, side, channels, offset } = imageOf(manifest, path);
+      expect([width, height, side]).toEqual([6, 4, 6]);
       return { channels, pixels: [...shard.subarray(offset, offset + side * side * channels)] };
     };
     // 4 rows in the middle of 6, whatever the border's median makes the others.
-    for (const path of ["mixed/a.png", "mixed/deep/er/c.webp", "mixed/e e%20#?.bmp", "mixed/f.Tif"]) {
+    const exact = {
+      "mixed/a.png": 0,
+      "mixed/deep/er/c.webp": 2,
+      "mixed/e e%20#?.bmp": 3,
+      "mixed/f.Tif": 4,
+      "mixed/g.gif": 5,
+      "mixed/no extension": 7,
+      "mixed/wrong extension.jpg": 8,
+    };
+    for (const [path, n] of Object.entries(exact)) {
       const { channels, pixels } = pixelsOf(path);
       expect(channels).toBe(3);
-      expect(pixels.slice(18, 90)).toEqual([...rgb]);
+      expect(pixels.slice(18, 90)).toEqual([...rgb(n)]);
     }
     const { channels, pixels } = pixelsOf("mixed/d.tiff");
     expect(channels).toBe(1);
@@ -115,6 +138,8 @@ Deno.test(
       "a/empty.png": "",
       "a/text.png": "hello",
       "a/Thumbs.db": "windows",
+      "a/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg": sharp(await noise(6)).jpeg().toBuffer(),
+      "__MACOSX/a/0.png": noise(7),
       "a/readme.txt": "notes",
       "a/z again.png": noise(3),
       "b/z another label.png": noise(4),
@@ -126,51 +151,73 @@ Deno.test(
     await Deno.mkdir(join(options.path, "nothing"));
     const { manifest } = await run(options);
     expect(manifest.classes).toEqual(["a", "b"]);
-    expect(manifest.images.map((image) => image.class)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    expect(manifest.images.map((image) => image.class)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+    const notImage = "the content is no PNG, JPEG, WebP, TIFF, BMP or GIF image";
+    const bySystem = "made by a system for itself, not read: ";
     expect(reasons(manifest)).toEqual({
-      "a/Thumbs.db": "is no image by its name (PNG, JPEG, WebP, TIFF, BMP are read)",
+      "__MACOSX/a/0.png": `${bySystem}__MACOSX`,
+      "a/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg": `${bySystem}@eaDir`,
+      "a/Thumbs.db": `${bySystem}Thumbs.db`,
       "a/cut.jpg": "truncated JPEG: it has no end-of-image marker",
       "a/cut.png": expect.stringMatching(/^truncated, damaged or unsupported PNG: /),
       "a/empty.png": "is empty",
-      "a/readme.txt": "is no image by its name (PNG, JPEG, WebP, TIFF, BMP are read)",
-      "a/text.png": "the content is no PNG, JPEG, WebP, TIFF or BMP image",
-      "a/z again.png": "exact duplicate of another image: a/3.png is kept",
-      "b/z another label.png":
-        "exact duplicate of an image of another class, check which label is right: a/4.png is kept",
+      "a/readme.txt": notImage,
+      "a/text.png": notImage,
+      "a/z again.png": "the same picture as another image of its class: a/3.png is kept",
       "nothing/": "class left out: 0 usable images, at least 5 are needed",
       "stray.png": "lies in no class folder",
       "tiny/": "class left out: 2 usable images, at least 5 are needed",
       "tiny/2.png": "is empty",
     });
+    expect(warnings(manifest)["label-conflicts"]).toBe(
+      "1 picture lies in several classes (a/4.png and b/z another label.png): each is kept in every one of them; " +
+        "onLabelConflict: drop leaves them out",
+    );
   }),
 );
 
 Deno.test(
-  "symbolic links are followed to files of the folder only, and nothing but files is read",
+  "symbolic links are followed to where the caller allows it, and nothing but files is read",
   withFolder(async (folder) => {
     const options = await dataset(folder, { ...classes(["a", "b"]), "b/target.png": noise(77) });
+    const store = join(folder, "store");
+    await Deno.mkdir(join(store, "c"), { recursive: true });
+    for (let i = 0; i < 5; i++) await Deno.writeFile(join(store, `c/${i}.png`), await noise(80 + i));
     await Deno.writeFile(join(folder, "secret.png"), await noise(78));
-    await Deno.mkdir(join(folder, "data-outside"));
     const link = (target: string, name: string) => Deno.symlink(target, join(options.path, name));
     await link(join(folder, "secret.png"), "a/out.png");
     await link("../../secret.png", "a/relative.png");
-    await link(join(folder, "data-outside"), "outside");
+    await link(folder, "outside");
     await link("nowhere.png", "a/broken.png");
-    await link("../b", "a/folder");
+    await link("../../data", "a/round");
     await link("../b/target.png", "a/inside.png");
+    await link(join(store, "c/0.png"), "a/stored.png");
+    await link(join(store, "c"), "c");
     await new Deno.Command("mkfifo", { args: [join(options.path, "a/pipe.png")] }).output();
-    const { manifest } = await run(options);
-    const out = "symbolic link that leads out of the dataset's folder";
+    const allowed = [options.path, store].map((path) => Deno.realPathSync(path));
+    const isAllowed = (path: string) => allowed.some((root) => path === root || path.startsWith(`${root}/`));
+    const { manifest } = await run({ ...options, isAllowed });
+    const out = "symbolic link that leads out of the allowed folders";
     expect(reasons(manifest)).toEqual({
       "a/broken.png": expect.stringMatching(/^symbolic link that can't be followed: /),
-      "a/folder": "symbolic link to a folder: not followed",
       "a/out.png": out,
       "a/pipe.png": "is no regular file",
       "a/relative.png": out,
-      "b/target.png": expect.stringMatching(/^exact duplicate of .*: a\/inside.png is kept$/),
+      "a/round": "symbolic link to a folder that it lies in: not followed",
       outside: out,
     });
-    expect(manifest.images.map((image) => image.path)).toContain("a/inside.png");
+    expect(manifest.classes).toEqual(["a", "b", "c"]);
+    expect(manifest.images.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(["a/inside.png", "b/target.png", "a/stored.png", "c/4.png"]),
+    );
+    expect(manifest.labelConflicts.map(({ files }) => files.map(({ path }) => path))).toEqual([
+      ["a/inside.png", "b/target.png"],
+      ["a/stored.png", "c/0.png"],
+    ]);
+
+    // Without a word from the caller, links lead to files of the folder alone.
+    const { manifest: alone } = await run(options);
+    expect(reasons(alone)).toMatchObject({ "a/stored.png": out, c: out });
   }),
 );
 
@@ -201,8 +248,8 @@ Deno.test(
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     expect(manifest.shards[0]).toEqual({ key: `sha256-${sha256}`, sha256, bytes: bytes.length });
     const end = manifest.images.reduce((at, { offset, side, channels }) => {
-      expect(offset).toBe(at);
-      return at + side * side * channels;
+      expect(offset).toBe(at + recordHeaderBytes);
+      return offset + side * side * channels;
     }, 0);
     expect(decompress(bytes).length).toBe(end);
   }),
@@ -239,8 +286,10 @@ Deno.test(
       ...options,
       onProgress: ({ done, total, rejected }) => seen.push(`${done}/${total} ${rejected}`),
     });
-    // One file was rejected for its name beforehand; a/x.png comes sixth.
-    expect(seen).toEqual(Array.from({ length: 11 }, (_, i) => `${i + 1}/11 ${i < 5 ? 1 : 2}`));
+    // a/x.png and a/y.txt come sixth and seventh.
+    expect(seen).toEqual(
+      Array.from({ length: 12 }, (_, i) => `${i + 1}/12 ${Math.min(Math.max(i - 4, 0), 2)}`),
+    );
   }),
 );
 
@@ -276,6 +325,200 @@ Deno.test(
 );
 
 Deno.test(
+  "an import that finds too few classes keeps the reasons, and the commonest is in its message",
+  withFolder(async (folder) => {
+    const floats = tiff(3, 2, Float32Array.of(1, 2, 3, 4, 5, 6));
+    const options = await dataset(
+      folder,
+      Object.fromEntries(["a", "b"].flatMap((name) => [0, 1, 2].map((i) => [`${name}/${i}.tif`, floats]))),
+    );
+    await Deno.writeTextFile(join(options.path, "a/notes.txt"), "notes");
+    const error = await failureOf(options);
+    const float =
+      "its samples are 32-bit floating point: save it as grey or RGB with 8 or 16 unsigned bits per sample";
+    expect(error.message).toMatch(
+      /no class with .*; 6 files can't be used because of this: its samples are 32-bit/,
+    );
+    expect(reasons(error.report!)).toMatchObject({
+      "a/0.tif": float,
+      "a/notes.txt": expect.stringMatching(/^the content is no/),
+      "b/2.tif": float,
+      "b/": "class left out: 0 usable images, at least 5 are needed",
+    });
+  }),
+);
+
+Deno.test(
+  "parts of a split and an archive's outer folder are recognised",
+  withFolder(async (folder) => {
+    const split = await dataset(
+      join(folder, "split"),
+      classes(["train/copepod", "Val/diatom", "test/copepod"]),
+    );
+    expect(warnings((await run(split)).manifest)["split-folders"]).toMatch(
+      /^Val, test, train are taken for classes, which hold the folders copepod, diatom: /,
+    );
+    const wrapped = await dataset(join(folder, "wrapped"), classes(["plankton/copepod", "plankton/diatom"]));
+    const { message } = await failureOf(wrapped);
+    expect(message).toContain(
+      `its only folder, plankton, holds the folders copepod, diatom: import ${wrapped.path}/plankton`,
+    );
+  }),
+);
+
+Deno.test(
+  "classes whose names differ by case or by the form of their accents are warned of",
+  withFolder(async (folder) => {
+    const names = ["Chaetoceros", "chaetoceros", "\u00c5", "A\u030a", "other"];
+    const { manifest } = await run(await dataset(folder, classes(names)));
+    expect(manifest.warnings.filter(({ kind }) => kind === "names-differ-by-case").length).toBe(2);
+    expect(manifest.classes.length).toBe(5);
+  }),
+);
+
+Deno.test(
+  "a folder whose name is no UTF-8 says so",
+  withFolder(async (folder) => {
+    const options = await dataset(folder, classes(["a", "b"]));
+    const python = "import os, sys; os.mkdir(os.fsencode(sys.argv[1]) + b'/d\\xe9licat')";
+    const { success } = await new Deno.Command("python3", { args: ["-c", python, options.path] }).output();
+    expect(success).toBe(true);
+    const { manifest } = await run(options);
+    expect(reasons(manifest)).toMatchObject({
+      "d\ufffdlicat/": expect.stringMatching(/its name is no valid UTF-8|class left out/),
+    });
+    expect(manifest.rejected.map(({ reason }) => reason)).toContain(
+      "can't be read: its name is no valid UTF-8, rename it",
+    );
+  }),
+);
+
+Deno.test(
+  "pictures in several classes are kept, left out or asked about, and always listed with all their labels",
+  withFolder(async (folder) => {
+    const again = async (seed: number) =>
+      await sharp(await noise(seed)).toColourspace("b-w").tiff({ compression: "lzw" }).toBuffer();
+    const options = await dataset(folder, {
+      ...classes(["a", "b", "c"], 7),
+      "b/x.tif": again(0),
+      "c/y.tif": again(0),
+      "c/z.tif": again(1006),
+    });
+    const conflicts = [["a/0.png", "b/x.tif", "c/y.tif"], ["b/6.png", "c/z.tif"]];
+    const listed = (manifest: Pick<Manifest, "labelConflicts">) =>
+      manifest.labelConflicts.map(({ files }) => files.map(({ path }) => path));
+    const kept = (await run({ ...options, onLabelConflict: "keep" })).manifest;
+    expect(kept.images.length).toBe(24);
+    expect(kept.rejected).toEqual([]);
+    expect(listed(kept)).toEqual(conflicts);
+    expect(imageOf(kept, "a/0.png").pixelHash).toBe(imageOf(kept, "c/y.tif").pixelHash);
+    expect(imageOf(kept, "a/0.png").fileHash).not.toBe(imageOf(kept, "c/y.tif").fileHash);
+
+    const dropped = (await run({ ...options, onLabelConflict: "drop" })).manifest;
+    expect(dropped.images.length).toBe(19);
+    expect(reasons(dropped)).toEqual({
+      "a/0.png": "the same picture lies in another class: b/x.tif, c/y.tif",
+      "b/6.png": "the same picture lies in another class: c/z.tif",
+      "b/x.tif": "the same picture lies in another class: a/0.png, c/y.tif",
+      "c/y.tif": "the same picture lies in another class: a/0.png, b/x.tif",
+      "c/z.tif": "the same picture lies in another class: b/6.png",
+    });
+    expect(listed(dropped)).toEqual(conflicts);
+
+    const asked = await failureOf({ ...options, onLabelConflict: "ask" });
+    expect(asked.reason).toEqual({ _tag: "LabelConflicts", pictures: 2 });
+    expect(asked.message).toMatch(
+      /^2 pictures lie in several classes .*: correct their labels, or import with/,
+    );
+    expect(listed(asked.report!)).toEqual(conflicts);
+  }),
+);
+
+/** A grey 16-bit TIFF of 2 × 2 pixels. */
+const deep = (...samples: number[]) => tiff(2, 2, Uint16Array.from(samples));
+
+Deno.test(
+  "all 16-bit images of a dataset have one depth, which can be given by hand",
+  withFolder(async (folder) => {
+    const options = await dataset(folder, {
+      ...classes(["a", "b"]),
+      "a/dark.tif": deep(0, 100, 200, 4095),
+      "a/hot.tif": deep(0, 100, 200, 4096),
+    });
+    const pixels = async (more: Partial<ImportOptions>) => {
+      const { manifest, shardFiles } = await run({ ...options, ...more });
+      const shard = decompress(await Deno.readFile(shardFiles[0]!));
+      const of = (path: string) => [...shard.subarray(imageOf(manifest, path).offset).subarray(0, 4)];
+      return { manifest, dark: of("a/dark.tif"), hot: of("a/hot.tif") };
+    };
+    const found = await pixels({});
+    expect(found.manifest.depth).toEqual({ bits: 14, offset: 0 });
+    expect([found.dark, found.hot]).toEqual([[0, 2, 3, 64], [0, 2, 3, 64]]);
+    const given = await pixels({ bitDepth: 12, offset: 100 });
+    expect(given.manifest.depth).toEqual({ bits: 12, offset: 100 });
+    expect([given.dark, given.hot]).toEqual([[0, 0, 6, 249], [0, 0, 6, 249]]);
+    expect(warnings(given.manifest)).toMatchObject({
+      depth: expect.stringMatching(/^100 to 4195 \(12 bits\) become 0 to 255/),
+      offset: expect.stringMatching(/^the value 100 is taken for black/),
+      clipped: expect.stringMatching(/^2 samples of 2 images lie outside of 100 to 4195 and are cut off/),
+    });
+  }),
+);
+
+Deno.test(
+  "one picture is recognised in 8 and 16 bits, as grey and as RGB; pictures that differ in the low bits are two",
+  withFolder(async (folder) => {
+    const samples = Uint8Array.of(0, 10, 20, 255);
+    const rgb = Uint8Array.from({ length: 12 }, (_, i) => samples[Math.floor(i / 3)]!);
+    const options = await dataset(folder, {
+      ...classes(["a", "b"]),
+      "a/p0.tif": tiff(2, 2, samples),
+      "a/p1.tif": tiff(2, 2, rgb),
+      "a/p2.tif": deep(...samples),
+      "a/p3.tif": deep(...samples.map((sample) => sample)),
+      "a/p4.tif": tiff(2, 2, Uint16Array.from(samples, (sample) => 257 * sample)),
+      "a/p5.tif": tiff(2, 2, Uint16Array.from(rgb, (sample) => 257 * sample)),
+      "a/q.tif": deep(0, 2570, 5140, 65534),
+    });
+    const { manifest } = await run(options);
+    const same = (name: string) => [`a/${name}.tif`, expect.stringMatching(/: a\/p0.tif is kept$/)] as const;
+    expect(reasons(manifest)).toEqual(Object.fromEntries(["p1", "p2", "p3", "p4", "p5"].map(same)));
+    expect(manifest.images.map(({ path }) => path)).toContain("a/q.tif");
+  }),
+);
+
+Deno.test(
+  "an offset of 32,768 is seen where all values have it, and warned of where most have it",
+  withFolder(async (folder) => {
+    const files = {
+      ...classes(["a", "b"]),
+      "a/0.tif": deep(32768, 33000, 34000, 36863),
+      "a/1.tif": deep(32770, 33000, 34000, 36000),
+    };
+    const { manifest } = await run(await dataset(join(folder, "all"), files));
+    expect(manifest.depth).toEqual({ bits: 12, offset: 32768 });
+    expect(warnings(manifest)["offset"]).toMatch(/^the value 32768 is taken for black/);
+    const most = await dataset(join(folder, "most"), {
+      ...files,
+      "a/2.tif": tiff(4, 4, Uint16Array.from({ length: 16 }, (_, i) => i === 0 ? 5 : 33000 + i)),
+    });
+    const other = (await run(most)).manifest;
+    expect(other.depth).toEqual({ bits: 16, offset: 0 });
+    expect(warnings(other)["offset"]).toMatch(/^95 % of the 16-bit values are 32768 or more: /);
+  }),
+);
+
+Deno.test(
+  "a 16-bit image counts twice in the progress, as it is read twice",
+  withFolder(async (folder) => {
+    const options = await dataset(folder, { ...classes(["a", "b"]), "a/x.tif": deep(0, 1, 2, 3000) });
+    const seen: string[] = [];
+    await run({ ...options, onProgress: ({ done, total }) => seen.push(`${done}/${total}`) });
+    expect(seen).toEqual(Array.from({ length: 12 }, (_, i) => `${i + 1}/12`));
+  }),
+);
+
+Deno.test(
   "an interrupted import stops at once, and its folders can be removed and used again",
   withFolder(async (folder) => {
     const options = await dataset(folder, classes(["a", "b"], 150));
@@ -305,7 +548,8 @@ Deno.test("a crash of a reading thread is an error that may pass", async () => {
   const error = await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
     const ask = yield* startWorkers(1);
     const unreadable = null as never; // what the thread does not expect
-    return yield* Effect.flip(ask({ root: "/", candidates: unreadable, maxSide: 8 }));
+    const request = { type: "read", root: "/", maxSide: 8, depth: { bits: 16, offset: 0 } } as const;
+    return yield* Effect.flip(ask({ ...request, candidates: unreadable }));
   })));
   expect(error).toMatchObject({
     _tag: "DatasetError",

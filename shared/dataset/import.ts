@@ -1,26 +1,34 @@
-import type { Manifest } from "@subtaxa/contracts";
+import { type LabelConflictPolicy, type Manifest, reasonGroups } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
 import { join } from "node:path";
-import { Assembly, type Shard } from "./assembly.ts";
+import { Assembly, reportOf, type Shard } from "./assembly.ts";
+import { depthOf, type DepthStatistics, mergeStatistics, noStatistics } from "./depth.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
-import { type Candidate, findImages } from "./walk.ts";
-import { startWorkers } from "./workers.ts";
+import { type Candidate, findImages, type FindOptions, type Found } from "./walk.ts";
+import { listed } from "./warnings.ts";
+import { type Ask, startWorkers } from "./workers.ts";
 
-export interface ImportOptions {
+/** `path` is the folder of class folders. */
+export interface ImportOptions extends FindOptions {
   /** Name of the dataset. */
   readonly name: string;
-  /** The folder of class folders. */
-  readonly path: string;
   /** Larger images are reduced to this side, pixels. */
   readonly maxSide: number;
   /** Classes with fewer usable images are left out. */
   readonly minClassImages: number;
+  /** Bits of the camera of the 16-bit images, and the value of black in them. Default: what all of them together say. */
+  readonly bitDepth?: number | undefined;
+  readonly offset?: number | undefined;
+  /** µm that a pixel is wide and high. */
+  readonly pixelSize?: number | undefined;
+  /** What to do with pictures that lie in several classes. Default: keep. */
+  readonly onLabelConflict?: LabelConflictPolicy;
   /** Threads that read images; default: one per core, 2 to 4. */
   readonly workers?: number;
   /** An existing folder of the caller's for the shards; what is in it after a failure or interruption is rubbish. */
   readonly outputFolder: string;
-  /** Called after every image file, in order. */
+  /** Called after every image file, in order. A 16-bit image counts twice, as it is read twice: first for the depth of them all. */
   readonly onProgress?: (progress: { done: number; total: number; rejected: number }) => void;
 }
 
@@ -34,51 +42,120 @@ const defaultWorkers = Math.min(Math.max(navigator.hardwareConcurrency, 2), 4);
 
 /** Files per request to a worker: what a message costs is shared by many, and what is under way stays small. */
 const portion = 16;
-const portionsOf = (candidates: readonly Candidate[]): readonly Candidate[][] =>
+/** The same where most files are only opened. */
+const depthPortion = 64;
+const portionsOf = (candidates: readonly Candidate[], size: number): readonly Candidate[][] =>
   Array.from(
-    { length: Math.ceil(candidates.length / portion) },
-    (_, i) => candidates.slice(i * portion, (i + 1) * portion),
+    { length: Math.ceil(candidates.length / size) },
+    (_, i) => candidates.slice(i * size, (i + 1) * size),
   );
 
 /**
- * Imports a folder of class folders: decodes every image, pads it to a square with its border's median colour,
- * area-averages it to at most `maxSide`, and packs the pixels into compressed shards. Files and classes that can't be
- * used are listed in the manifest with reasons. The same folder gives the same manifest.
+ * Imports a folder of class folders: decodes every image, pads it to a square with its border's median colour, reduces it to at
+ * most `maxSide`, and packs the pixels into compressed shards. Files and classes that can't be used are listed in the manifest
+ * with reasons; when the import fails, they are in the error's report. The same folder gives the same manifest.
  */
 export const importFolder = (options: ImportOptions): Effect.Effect<Imported, DatasetError> =>
   Effect.gen(function* () {
-    const { name, path, maxSide, minClassImages, workers = defaultWorkers, outputFolder, onProgress } =
-      options;
-    // first, because they get ready while the folders are walked
+    const { name, maxSide, minClassImages, workers = defaultWorkers, outputFolder, onProgress } = options;
+    const { onLabelConflict = "keep", pixelSize = null } = options;
+    // First, because they get ready while the folders are walked.
     const ask = yield* startWorkers(workers);
-    const { root, classes, candidates, rejected } = yield* findImages(path);
-    const assembly = new Assembly(rejected);
-    let done = 0;
+    const found = yield* findImages(options);
+    const { root, candidates } = found;
+    const seen = yield* depthsOf(ask, found, options);
+    const depth = depthOf(seen, options);
+    const assembly = new Assembly({ found, depth, seen });
+    const total = seen.images + candidates.length;
+    let done = seen.images;
     const progress = () => {
       done += 1;
-      onProgress?.({ done, total: candidates.length, rejected: assembly.rejected.length });
+      onProgress?.({ done, total, rejected: assembly.rejected.length });
     };
-    const shardFiles = yield* Stream.fromIterable(portionsOf(candidates)).pipe(
+    const shardFiles = yield* Stream.fromIterable(portionsOf(candidates, portion)).pipe(
       // One more than there are workers, so that none waits for the main thread.
-      Stream.mapEffect((candidates) => ask({ root, candidates, maxSide }), { concurrency: workers + 1 }),
-      Stream.map((portion) => assembly.add(portion, progress)),
+      Stream.mapEffect((candidates) => ask({ type: "read", root, candidates, maxSide, depth }), {
+        concurrency: workers + 1,
+      }),
+      Stream.mapEffect((portion) => added(assembly, portion, progress)),
       Stream.concat(Stream.sync(() => assembly.finishShard())),
       Stream.filter((shard) => shard !== undefined),
       // The next shard fills while this one is written.
       Stream.mapEffect((shard) => writeShard(outputFolder, shard), { concurrency: 2 }),
       Stream.runCollect,
     );
-    const manifest = assembly.manifest(name, classes, minClassImages);
-    if (manifest.classes.length < 2) {
-      return yield* new DatasetError({
-        reason: { _tag: "TooFewClasses", classes: manifest.classes },
-        message:
-          `${path} has ${manifest.classes.length === 0 ? "no class" : `only "${manifest.classes[0]}"`} ` +
-          `with at least ${minClassImages} usable images, and two classes are needed`,
-      });
-    }
+    const manifest = assembly.manifest({ name, minClassImages, onLabelConflict, pixelSize });
+    if (manifest.classes.length < 2) return yield* tooFewClasses(options, found, manifest);
+    if (onLabelConflict === "ask" && manifest.labelConflicts.length > 0) return yield* conflicts(manifest);
     return { manifest, shardFiles };
   }).pipe(Effect.scoped);
+
+/** What the 16-bit images of the folder look like; nothing where the caller says all that follows from it. */
+const depthsOf = (
+  ask: Ask,
+  { root, candidates, rejected }: Found,
+  { bitDepth, offset, workers = defaultWorkers, onProgress }: ImportOptions,
+): Effect.Effect<DepthStatistics, DatasetError> =>
+  bitDepth !== undefined && offset !== undefined
+    ? Effect.succeed(noStatistics)
+    : Stream.fromIterable(portionsOf(candidates, depthPortion)).pipe(
+      Stream.mapEffect((candidates) => ask({ type: "depth", root, candidates }), {
+        concurrency: workers + 1,
+      }),
+      Stream.runFold(() => noStatistics, (seen, next) => {
+        const all = mergeStatistics(seen, next);
+        const total = all.images + candidates.length;
+        if (next.images > 0) onProgress?.({ done: all.images, total, rejected: rejected.length });
+        return all;
+      }),
+    );
+
+const added = (
+  assembly: Assembly,
+  portion: Parameters<Assembly["add"]>[0],
+  progress: () => void,
+): Effect.Effect<Shard | undefined, DatasetError> =>
+  Effect.suspend(() => {
+    const shard = assembly.add(portion, progress);
+    return shard instanceof DatasetError ? Effect.fail(shard) : Effect.succeed(shard);
+  });
+
+const tooFewClasses = (
+  { path, minClassImages }: ImportOptions,
+  { classes, subfolders }: Found,
+  manifest: Manifest,
+): Effect.Effect<never, DatasetError> => {
+  const kept = manifest.classes;
+  const inside = classes.length === 1 ? subfolders.get(classes[0]!) ?? [] : [];
+  const [commonest] = reasonGroups(manifest.rejected.filter(({ file }) => !file.endsWith("/")));
+  const advice = inside.length > 1
+    ? `; its only folder, ${classes[0]}, holds the folders ${listed(inside)}: import ${path}/${
+      classes[0]
+    } if these are the classes`
+    : commonest
+    ? `; ${commonest.files.length} files can't be used because of this: ${commonest.files[0]!.reason}`
+    : "";
+  return Effect.fail(
+    new DatasetError({
+      reason: { _tag: "TooFewClasses", classes: kept },
+      message:
+        `${path} has ${
+          kept.length === 0 ? "no class" : `only "${kept[0]}"`
+        } with at least ${minClassImages} ` +
+        `usable images, and two classes are needed${advice}`,
+      report: reportOf(manifest),
+    }),
+  );
+};
+
+const conflicts = (manifest: Manifest): Effect.Effect<never, DatasetError> =>
+  Effect.fail(
+    new DatasetError({
+      reason: { _tag: "LabelConflicts", pictures: manifest.labelConflicts.length },
+      message: manifest.warnings.find(({ kind }) => kind === "label-conflicts")!.message,
+      report: reportOf(manifest),
+    }),
+  );
 
 /** Writes a shard into a file named by its content; its path. */
 const writeShard = (folder: string, { parts, ref }: Shard): Effect.Effect<string, DatasetError> => {

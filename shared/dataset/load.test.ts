@@ -1,15 +1,13 @@
-import type { Manifest } from "@subtaxa/contracts";
+import type { ManifestImage } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { Effect } from "effect";
 import { expect } from "expect";
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { deflateSync } from "node:zlib";
-import { compress } from "./compression.ts";
+import { compress, decompress } from "./compression.ts";
 import { DatasetError, loadImages, type LoadOptions } from "./mod.ts";
 import { resizeSquare } from "./resample.ts";
-import { withFolder } from "./testing.ts";
+import { datasetAtRest, withFolder } from "./testing.ts";
 
 type Raw = readonly [side: number, channels: 1 | 3];
 
@@ -19,34 +17,23 @@ const atRest = async (folder: string, shapes: readonly Raw[]) => {
   const raw = shapes.map(([side, channels]) =>
     Uint8Array.from({ length: side * side * channels }, () => source.integer(256))
   );
-  const half = Math.ceil(raw.length / 2);
-  const files: string[] = [];
-  const shards = [raw.slice(0, half), raw.slice(half)].map((images, i) => {
-    const pixels = new Uint8Array(images.flatMap((image) => [...image]));
-    // The first as earlier imports stored it, the second in two parts.
-    const parts = i === 0
-      ? [deflateSync(pixels)]
-      : [pixels.subarray(0, 99), pixels.subarray(99)].map(compress);
-    const bytes = new Uint8Array(Buffer.concat(parts));
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    files.push(join(folder, `shard${i}`));
-    Deno.writeFileSync(files[i]!, bytes);
-    return { key: `sha256-${sha256}`, sha256, bytes: bytes.length };
-  });
-  let offset = 0;
-  const manifest: Manifest = {
-    v: 1,
+  const { manifest, shards } = datasetAtRest({
     name: "noise",
     classes: ["a", "b"],
-    images: shapes.map(([side, channels], i) => {
-      if (i === half) offset = 0;
-      const image = { path: `a/${i}.png`, class: 0, side, channels, shard: i < half ? 0 : 1, offset };
-      offset += side * side * channels;
-      return image;
-    }),
-    shards,
-    rejected: [],
-  };
+    images: shapes.map(([side, channels], i) => ({
+      path: `a/${i}.png`,
+      class: 0,
+      side,
+      channels,
+      data: raw[i]!,
+    })),
+    perShard: Math.ceil(raw.length / 2),
+  });
+  const files = shards.map((bytes, i) => {
+    const file = join(folder, `shard${i}`);
+    Deno.writeFileSync(file, bytes);
+    return file;
+  });
   await Deno.mkdir(join(folder, "cache"));
   const options: LoadOptions = {
     manifest,
@@ -67,7 +54,7 @@ const load = (options: LoadOptions) => Effect.runPromise(loadImages(options));
 const shapes: Raw[] = [[20, 1], [16, 1], [9, 1], [40, 1], [16, 1]];
 
 Deno.test(
-  "images come at one size in the manifest's order, area-averaged",
+  "images come at one size in the manifest's order, resized",
   withFolder(async (folder) => {
     const { raw, options } = await atRest(folder, shapes);
     const { pixels, side, channels, count } = await load(options);
@@ -176,6 +163,40 @@ Deno.test(
       return { ...options, manifest: { ...manifest, shards } };
     };
     await expectError(with1(new TextEncoder().encode("not compressed")), /can't be decompressed/);
-    await expectError(with1(compress(new Uint8Array(10))), /shorter than its manifest says/);
+    // What records say, changed one byte at a time; the second shard begins with an image of 40 × 40 grey pixels.
+    const records = decompress(second);
+    const changed = (at: number, value: number) =>
+      compress(records.map((byte, i) => i === at ? value : byte));
+    const damages: [Uint8Array, RegExp][] = [
+      [compress(new Uint8Array(10)), /no image begins at byte 0/],
+      [changed(0, 0), /no image begins at byte 0/],
+      [changed(4, 41), /the pixels of the image at byte 0 do not have their checksum/],
+      [changed(4, 0), /the image at byte 0 has 0 pixels a side and 1 channels/],
+      [changed(8, 2), /the image at byte 0 has 40 pixels a side and 2 channels/],
+      [changed(8, 3), /the image at byte 0 breaks off/],
+      [changed(12, records[12]! ^ 1), /the pixels of the image at byte 0 do not have their checksum/],
+      [changed(100, records[100]! ^ 1), /the pixels of the image at byte 0 do not have their checksum/],
+      [compress(records.subarray(0, records.length - 1)), /the image at byte 1616 breaks off/],
+      [compress(records.subarray(0, 1616)), /has no image at byte 1632, where a\/4.png must be/],
+      [compress(records.subarray(1616)), /has another image in the place of a\/3.png: side 16 instead of 40/],
+      [compress(Uint8Array.from([...records, 0])), /no image begins at byte 1888/],
+    ];
+    for (const [bytes, message] of damages) await expectError(with1(bytes), message);
+
+    const withImage = (index: number, change: Partial<ManifestImage>): LoadOptions => {
+      const images = manifest.images.map((image, i) => i === index ? { ...image, ...change } : image);
+      return { ...with1(second), manifest: { ...manifest, images } };
+    };
+    const misread: [Partial<ManifestImage>, RegExp][] = [
+      [{ offset: 1633 }, /has no image at byte 1633, where a\/4.png must be/],
+      [{ side: 15 }, /has another image in the place of a\/4.png: side 16 instead of 15/],
+      [{ channels: 3 }, /has another image in the place of a\/4.png: channels 1 instead of 3/],
+      [{ crc32: 1 }, /has another image in the place of a\/4.png: crc32 \d+ instead of 1/],
+      [
+        { ...manifest.images[3]!, path: "a/4.png" },
+        /has one image at byte 16, where both a\/3.png and a\/4.png must be/,
+      ],
+    ];
+    for (const [change, message] of misread) await expectError(withImage(4, change), message);
   }),
 );

@@ -8,6 +8,7 @@ import { decompress } from "./compression.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
 import { resizeSquare } from "./resample.ts";
+import { readRecords } from "./shard.ts";
 
 export interface LoadOptions {
   readonly manifest: Manifest;
@@ -15,7 +16,7 @@ export interface LoadOptions {
   readonly manifestSha256: string;
   /** Path of the shard at an index of `manifest.shards`. */
   readonly shardFiles: (shard: number) => string;
-  /** Side in pixels to which all images are area-averaged. */
+  /** Side in pixels to which all images are resized. */
   readonly imageSize: number;
   /** Where the result is kept for the next time; made if it isn't there. */
   readonly cacheFolder: string;
@@ -95,10 +96,6 @@ const readShard = (
       message: `shard ${shard} (${key}) of dataset ${manifest.name} ${what}: import the dataset again`,
       cause,
     });
-  const needed = manifest.images.reduce(
-    (end, image) => image.shard === shard ? Math.max(end, endOf(image)) : end,
-    0,
-  );
   return Effect.gen(function* () {
     const bytes = yield* Effect.tryPromise({
       try: () => Deno.readFile(path),
@@ -116,9 +113,41 @@ const readShard = (
       try: () => decompress(bytes),
       catch: (cause) => corrupt(`can't be decompressed: ${detailOf(cause)}`, cause),
     });
-    if (raw.length < needed) return yield* corrupt("is shorter than its manifest says");
-    return raw;
+    const records = yield* Effect.try({
+      try: () => readRecords(raw),
+      catch: (cause) => corrupt(`does not add up: ${detailOf(cause)}`, cause),
+    });
+    const misread = misreadImage(manifest, shard, records);
+    return misread === undefined ? raw : yield* corrupt(misread);
   });
+};
+
+/** What is wrong with the manifest's images in a shard, beside the records that it holds; undefined when they agree. */
+const misreadImage = (
+  { images }: Manifest,
+  shard: number,
+  records: ReturnType<typeof readRecords>,
+): string | undefined => {
+  const paths = new Map<number, string>();
+  for (const image of images) {
+    if (image.shard !== shard) continue;
+    const { path, offset } = image;
+    const record = records.get(offset);
+    if (!record) return `has no image at byte ${offset}, where ${path} must be`;
+    const other = paths.get(offset);
+    if (other !== undefined) {
+      return `has one image at byte ${offset}, where both ${other} and ${path} must be`;
+    }
+    paths.set(offset, path);
+    for (const field of ["side", "channels", "crc32"] as const) {
+      if (record[field] !== image[field]) {
+        return `has another image in the place of ${path}: ${field} ${record[field]} instead of ${
+          image[field]
+        }`;
+      }
+    }
+  }
+  return undefined;
 };
 
 const endOf = ({ offset, side, channels }: ManifestImage): number => offset + side * side * channels;

@@ -1,51 +1,48 @@
+import type { SampleDepth } from "@subtaxa/contracts";
 import { expect } from "expect";
 import fc from "fast-check";
+import type { Samples } from "./decode.ts";
 import { borderMedian, greyOrRgb, toSquare } from "./pixels.ts";
 import type { Image } from "./resample.ts";
+
+const bits = (bits: number, offset = 0) => ({ bits, offset });
 
 Deno.test("RGB with equal channels is grey, with one different pixel it isn't", () => {
   const grey = Uint8Array.of(1, 2, 3, 200);
   const rgb = Uint8Array.from([1, 1, 1, 2, 2, 2, 3, 3, 3, 200, 200, 200]);
-  expect(greyOrRgb({ width: 2, height: 2, channels: 3, data: rgb })).toEqual({
-    width: 2,
-    height: 2,
-    channels: 1,
-    data: grey,
+  expect(greyOrRgb({ width: 2, height: 2, channels: 3, data: rgb }, bits(16))).toEqual({
+    image: { width: 2, height: 2, channels: 1, data: grey },
+    clipped: 0,
   });
   const coloured = rgb.slice();
   coloured[11] = 199;
-  expect(greyOrRgb({ width: 2, height: 2, channels: 3, data: coloured }).data).toEqual(coloured);
+  const { image } = greyOrRgb({ width: 2, height: 2, channels: 3, data: coloured }, bits(16));
+  expect(image.data).toEqual(coloured);
 });
 
-Deno.test("16 bit: the least of 8, 10, 12, 14, 16 bits that hold the brightest sample fill 0 … 255", () => {
-  const scaled = (...samples: number[]) => {
+Deno.test("16-bit samples are scaled by the depth and offset of the dataset, and what lies outside is counted", () => {
+  const scaled = (depth: SampleDepth, ...samples: number[]) => {
     const data = Uint16Array.from(samples);
-    return [...greyOrRgb({ width: samples.length, height: 1, channels: 1, data }).data];
+    const { image, clipped } = greyOrRgb({ width: samples.length, height: 1, channels: 1, data }, depth);
+    return [...image.data, clipped];
   };
-  expect(scaled(0, 100, 255)).toEqual([0, 100, 255]);
-  expect(scaled(0, 256, 1023)).toEqual([0, 64, 255]);
-  expect(scaled(0, 2048, 4095)).toEqual([0, 128, 255]);
-  expect(scaled(0, 8192, 16383)).toEqual([0, 128, 255]);
-  expect(scaled(0, 257, 32768, 65535)).toEqual([0, 1, 128, 255]);
-  // A dim image of a 12-bit camera keeps its place in the range.
-  expect(scaled(0, 1024, 2048)).toEqual([0, 64, 128]);
+  expect(scaled(bits(8), 0, 100, 255)).toEqual([0, 100, 255, 0]);
+  expect(scaled(bits(10), 0, 256, 1023)).toEqual([0, 64, 255, 0]);
+  expect(scaled(bits(12), 0, 2048, 4095, 4096, 65535)).toEqual([0, 128, 255, 255, 255, 2]);
+  expect(scaled(bits(14), 0, 4095, 4096)).toEqual([0, 64, 64, 0]);
+  expect(scaled(bits(16), 0, 257, 32768, 65535)).toEqual([0, 1, 128, 255, 0]);
+  expect(scaled(bits(12, 32768), 0, 32767, 32768, 34816, 36863, 36864)).toEqual([0, 0, 0, 128, 255, 255, 3]);
 });
 
 Deno.test("transparent parts become white, half-transparent ones half white, 8 and 16 bit", () => {
-  const grey = greyOrRgb({ width: 3, height: 1, channels: 2, data: Uint8Array.of(10, 255, 10, 0, 0, 51) });
-  expect([...grey.data]).toEqual([10, 255, 204]);
+  const laid = (samples: Samples, depth = bits(16)) => [...greyOrRgb(samples, depth).image.data];
+  const grey = Uint8Array.of(10, 255, 10, 0, 0, 51);
+  expect(laid({ width: 3, height: 1, channels: 2, data: grey })).toEqual([10, 255, 204]);
   const rgba = Uint8Array.of(10, 20, 30, 255, 0, 0, 0, 0);
-  expect([...greyOrRgb({ width: 2, height: 1, channels: 4, data: rgba }).data]).toEqual([
-    10,
-    20,
-    30,
-    255,
-    255,
-    255,
-  ]);
-  // Alpha's own maximum says nothing about the depth of the colours.
+  expect(laid({ width: 2, height: 1, channels: 4, data: rgba })).toEqual([10, 20, 30, 255, 255, 255]);
+  // Alpha covers 16 bits, whatever the depth of the colours.
   const deep = Uint16Array.of(4095, 65535, 0, 65535, 2048, 0);
-  expect([...greyOrRgb({ width: 3, height: 1, channels: 2, data: deep }).data]).toEqual([255, 0, 255]);
+  expect(laid({ width: 3, height: 1, channels: 2, data: deep }, bits(12))).toEqual([255, 0, 255]);
 });
 
 const anyImage = fc.record({

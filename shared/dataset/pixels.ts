@@ -1,42 +1,68 @@
+import type { SampleDepth } from "@subtaxa/contracts";
+import { createHash } from "node:crypto";
 import type { Samples } from "./decode.ts";
+import type { DepthStatistics } from "./depth.ts";
 import { type Image, resizeSquare } from "./resample.ts";
+
+/** An image in 8 bits, and how many of its 16-bit samples lie outside of the range that the dataset's depth covers. */
+export interface Converted {
+  readonly image: Image;
+  readonly clipped: number;
+}
 
 /**
  * 8-bit grey or RGB. Without alpha: transparent parts are laid on white, as a page would show them. RGB whose
- * channels are equal everywhere becomes grey.
+ * channels are equal everywhere becomes grey. 16-bit samples are scaled linearly by the depth of their dataset, which is the same
+ * for all its images: a depth of its own would make a single hot pixel decide how bright an image is.
  */
-export const greyOrRgb = (samples: Samples): Image => {
+export const greyOrRgb = (samples: Samples, depth: SampleDepth): Converted => {
   const { width, height, channels } = samples;
-  const bytes = samples.data instanceof Uint16Array ? to8bit(samples.data, channels) : samples.data;
+  const { data: bytes, clipped } = samples.data instanceof Uint16Array
+    ? to8bit(samples.data, channels, depth)
+    : { data: samples.data, clipped: 0 };
   const data = channels === 2 || channels === 4 ? onWhite(bytes, channels) : bytes;
-  if (channels < 3) return { width, height, channels: 1, data };
-  return isGrey(data)
+  const image: Image = channels < 3
+    ? { width, height, channels: 1, data }
+    : isGrey(data)
     ? { width, height, channels: 1, data: everyThird(data) }
     : { width, height, channels: 3, data };
+  return { image, clipped };
 };
 
-/** Bits per sample of scientific cameras, whose images come in 16-bit files. */
-const depths = [8, 10, 12, 14, 16];
-
-/**
- * Scales linearly from 0 … 2^b − 1 to 0 … 255, where b is the least of 8, 10, 12, 14 and 16 bits that hold the image's
- * brightest sample. Scaling by the full range would leave 16 shades of a 12-bit camera's image; by each image's own
- * minimum and maximum it would make a single hot pixel decide, and lose how bright specimens are compared with each
- * other.
- */
-const to8bit = (data: Uint16Array, channels: number): Uint8Array => {
-  const alpha = channels % 2 === 0 ? channels - 1 : -1;
-  let brightest = 0;
-  for (let i = 0; i < data.length; i++) {
-    if (i % channels !== alpha && data[i]! > brightest) brightest = data[i]!;
-  }
-  const bits = depths.find((depth) => brightest < 2 ** depth) ?? 16;
-  const scale = 255 / (2 ** bits - 1);
+/** `offset` … `offset` + 2^`bits` − 1 → 0 … 255; alpha covers all 16 bits. */
+const to8bit = (data: Uint16Array, channels: number, { bits, offset }: SampleDepth) => {
+  const alpha = alphaOf(channels);
+  const most = 2 ** bits - 1;
   const result = new Uint8Array(data.length);
+  let clipped = 0;
   for (let i = 0; i < data.length; i++) {
-    result[i] = data[i]! * (i % channels === alpha ? 255 / 65535 : scale) + 0.5;
+    if (i % channels === alpha) {
+      result[i] = data[i]! * 255 / 65535 + 0.5;
+      continue;
+    }
+    const value = data[i]! - offset;
+    if (value < 0 || value > most) clipped += 1;
+    result[i] = Math.min(Math.max(value, 0), most) * 255 / most + 0.5;
   }
-  return result;
+  return { data: result, clipped };
+};
+
+/** Which channel of a pixel is alpha; −1 without one. */
+const alphaOf = (channels: number): number => channels % 2 === 0 ? channels - 1 : -1;
+
+/** Counts the values of 16-bit samples, without alpha. */
+export const depthStatisticsOf = ({ channels, data }: Samples): DepthStatistics => {
+  const alpha = alphaOf(channels);
+  let [smallest, largest, samples, upperHalf] = [65535, 0, 0, 0];
+  for (let i = 0; i < data.length; i++) {
+    if (i % channels === alpha) continue;
+    const value = data[i]!;
+    if (value < smallest) smallest = value;
+    if (value > largest) largest = value;
+    if (value >= 32768) upperHalf += 1;
+    samples += 1;
+  }
+  return { images: 1, samples, smallest, largest, upperHalf };
 };
 
 const onWhite = (data: Uint8Array, channels: 2 | 4): Uint8Array => {
@@ -49,15 +75,35 @@ const onWhite = (data: Uint8Array, channels: 2 | 4): Uint8Array => {
   return result;
 };
 
-const isGrey = (rgb: Uint8Array): boolean => {
+const isGrey = (rgb: Uint8Array | Uint16Array): boolean => {
   for (let i = 0; i < rgb.length; i += 3) if (rgb[i] !== rgb[i + 1] || rgb[i] !== rgb[i + 2]) return false;
   return true;
 };
 
-const everyThird = (rgb: Uint8Array): Uint8Array => {
-  const result = new Uint8Array(rgb.length / 3);
+/** The first of three equal channels. */
+const everyThird = <A extends Uint8Array | Uint16Array>(rgb: A): A => {
+  const result = rgb.slice(0, rgb.length / 3);
   for (let i = 0; i < result.length; i++) result[i] = rgb[3 * i]!;
-  return result;
+  return result as A;
+};
+
+/**
+ * SHA-256, in hexadecimal, of a decoded picture in the simplest form that holds it exactly: grey where RGB channels are equal,
+ * 8 bits where 16-bit samples are those of an 8-bit image, as they are or stretched (× 257). So it is equal for equal pictures,
+ * whatever their encoding, and different where only the low bits of 16 differ. `image` is the 8-bit picture of `samples`.
+ */
+export const pixelHashOf = ({ width, height, channels, data }: Samples, image: Image): string => {
+  const hash = createHash("sha256").update(Uint32Array.of(width, height));
+  if (data instanceof Uint8Array) return hash.update(image.data).digest("hex");
+  const plain = channels === 3 && isGrey(data) ? everyThird(data) : data;
+  const unit = plain.every((value) => value < 256)
+    ? 1
+    : plain.every((value) => value % 257 === 0)
+    ? 257
+    : undefined;
+  return hash.update(unit === undefined ? plain : Uint8Array.from(plain, (value) => value / unit)).digest(
+    "hex",
+  );
 };
 
 /** Median of each channel over the outermost pixels; of an even number the lower of the middle two. */
@@ -86,7 +132,7 @@ export const borderMedian = (image: Image): number[] => {
 
 /**
  * Pads to a square with the border's median colour, the image in the middle (half a pixel up and left when the padding
- * is odd), and area-averages it to at most `maxSide` pixels; never enlarges. The result's side is
+ * is odd), and reduces it to at most `maxSide` pixels; never enlarges. The result's side is
  * min(max(width, height), maxSide).
  */
 export const toSquare = (image: Image, maxSide: number): Image => {

@@ -44,7 +44,7 @@ Deno.test({
       const { data, info } = await sharp(join(path, manifest.images[i]!.path)).extractChannel(0).raw()
         .toBuffer({ resolveWithObject: true });
       expect(manifest.images[i]!.side).toBe(Math.max(info.width, info.height));
-      // Area averages keep the mean where there is no padding: compare the brightness of the picture's own part.
+      // Resizing keeps the mean where there is no padding: compare the brightness of the picture's own part.
       const scale = 64 / manifest.images[i]!.side;
       const inside = (at: number, length: number) => Math.abs(at + 0.5 - 32) < length * scale / 2 - 1;
       let sum = 0, count = 0;

@@ -1,17 +1,72 @@
+import type { SampleDepth } from "@subtaxa/contracts";
 import { createHash } from "node:crypto";
 import { decode } from "./decode.ts";
-import { greyOrRgb, toSquare } from "./pixels.ts";
+import type { DepthStatistics } from "./depth.ts";
+import { formatOf, readHeader } from "./header.ts";
+import { depthStatisticsOf, greyOrRgb, pixelHashOf, toSquare } from "./pixels.ts";
 import type { Image } from "./resample.ts";
-import { detailOf, Unusable } from "./unusable.ts";
+import { unreadable, Unusable } from "./unusable.ts";
 
 /** Larger files are rejected unread. */
 const maxFileBytes = 512 * 2 ** 20;
 
-/** Reads an image file: a square of at most `maxSide` pixels and the hash of the file. Throws `Unusable` if it can't be one. */
-export const readImage = async (path: string, maxSide: number): Promise<{ image: Image; hash: string }> => {
+/** An image file, read. */
+export interface ReadImage {
+  /** A square of at most `maxSide` pixels. */
+  readonly image: Image;
+  /** Size as it was decoded, upright. */
+  readonly width: number;
+  readonly height: number;
+  /** SHA-256 in hexadecimal: of the file, and of the decoded picture. */
+  readonly fileHash: string;
+  readonly pixelHash: string;
+  /** Whether its samples have 16 bits, and how many of them lie outside of the dataset's depth. */
+  readonly isDeep: boolean;
+  readonly clipped: number;
+}
+
+/** Reads an image file. Throws `Unusable` (a rejected promise) if it can't be one of a dataset. */
+export const readImage = async (path: string, maxSide: number, depth: SampleDepth): Promise<ReadImage> => {
   const bytes = readFile(path);
-  const hash = createHash("sha256").update(bytes).digest("base64");
-  return { hash, image: toSquare(greyOrRgb(await decode(bytes)), maxSide) };
+  const samples = await decode(bytes);
+  const { image, clipped } = greyOrRgb(samples, depth);
+  const { width, height } = image;
+  return {
+    image: toSquare(image, maxSide),
+    width,
+    height,
+    fileHash: createHash("sha256").update(bytes).digest("hex"),
+    pixelHash: pixelHashOf(samples, image),
+    isDeep: samples.data instanceof Uint16Array,
+    clipped,
+  };
+};
+
+/** Bytes that tell the format, and the depth of a PNG. */
+const firstBytes = 64;
+
+/** Of an image with 16 bits per sample; undefined for others, and for files that can't be read. */
+export const readDepth = async (path: string): Promise<DepthStatistics | undefined> => {
+  try {
+    const first = readFirst(path);
+    const format = formatOf(first);
+    // Only these two can have 16 bits, and a PNG tells it at its beginning.
+    if (format !== "TIFF" && !(format === "PNG" && first[24] === 16)) return undefined;
+    const bytes = readFile(path);
+    return readHeader(bytes).depth === 16 ? depthStatisticsOf(await decode(bytes)) : undefined;
+  } catch (cause) {
+    // The reason is listed when the file is read as an image.
+    if (cause instanceof Unusable || cause instanceof RangeError) return undefined;
+    throw cause;
+  }
+};
+
+const readFirst = (path: string): Uint8Array => {
+  const first = new Uint8Array(firstBytes);
+  return attempt(path, () => {
+    using file = Deno.openSync(path);
+    return first.subarray(0, file.readSync(first) ?? 0);
+  });
 };
 
 const readFile = (path: string): Uint8Array => {
@@ -27,8 +82,6 @@ const attempt = <A>(path: string, read: () => A): A => {
   try {
     return read();
   } catch (cause) {
-    // What can't be decoded of a name is listed as U+FFFD, by which the file isn't found again.
-    const detail = path.includes("\ufffd") ? "its name is no valid UTF-8, rename it" : detailOf(cause);
-    throw new Unusable(`can't be read: ${detail}`, { cause });
+    throw new Unusable(unreadable(path, cause), { cause });
   }
 };

@@ -1,4 +1,79 @@
+import type { Manifest } from "@subtaxa/contracts";
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { compress } from "./compression.ts";
+import { recordBytes, recordHeaderBytes, writeRecord } from "./shard.ts";
+
+/** A square image of a dataset that no import has made. */
+export interface MadeImage {
+  readonly path: string;
+  /** Index into the dataset's classes. */
+  readonly class: number;
+  readonly side: number;
+  /** Default: grey. */
+  readonly channels?: 1 | 3;
+  /** Default: black. */
+  readonly data?: Uint8Array;
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Images as an import stores them, `perShard` in each shard and two in each of its frames; and their manifest. */
+export const datasetAtRest = (
+  { name, classes, images, perShard = Infinity }: {
+    readonly name: string;
+    readonly classes: readonly string[];
+    readonly images: readonly MadeImage[];
+    readonly perShard?: number;
+  },
+): { readonly manifest: Manifest; readonly shards: readonly Uint8Array[] } => {
+  const records: Uint8Array[][] = [];
+  let offset = 0;
+  const listed = images.map((image, i): Manifest["images"][number] => {
+    const { path, class: index, side, channels = 1, data = new Uint8Array(side * side * channels) } = image;
+    if (i === 0 || i % perShard === 0) {
+      records.push([]);
+      offset = 0;
+    }
+    const record = new Uint8Array(recordBytes({ side, channels }));
+    const header = writeRecord({ width: side, height: side, channels, data }, record);
+    records.at(-1)!.push(record);
+    const pixelsAt = offset + recordHeaderBytes;
+    offset += record.length;
+    return {
+      ...header,
+      path,
+      class: index,
+      width: side,
+      height: side,
+      shard: records.length - 1,
+      offset: pixelsAt,
+      fileHash: hashOf(new TextEncoder().encode(path)),
+      pixelHash: hashOf(data),
+    };
+  });
+  const shards = records.map((all) => {
+    const frames: Uint8Array[] = [];
+    for (let i = 0; i < all.length; i += 2) frames.push(compress(Buffer.concat(all.slice(i, i + 2))));
+    return new Uint8Array(Buffer.concat(frames));
+  });
+  const manifest: Manifest = {
+    v: 2,
+    name,
+    classes: [...classes],
+    images: listed,
+    shards: shards.map((bytes) => {
+      const sha256 = hashOf(bytes);
+      return { key: `sha256-${sha256}`, sha256, bytes: bytes.length };
+    }),
+    pixelSize: null,
+    rejected: [],
+    warnings: [],
+    labelConflicts: [],
+    depth: null,
+  };
+  return { manifest, shards };
+};
 
 /** For tests: image files written byte by byte, after their specifications, so that no library checks itself. */
 

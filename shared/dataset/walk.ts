@@ -1,10 +1,11 @@
 import type { Rejected } from "@subtaxa/contracts";
 import { Effect } from "effect";
+import { isJunk } from "junk";
 import { join, sep } from "node:path";
 import { DatasetError } from "./error.ts";
-import { detailOf } from "./unusable.ts";
+import { detailOf, unreadable } from "./unusable.ts";
 
-/** A file that should be an image, by its name. */
+/** A file that may be an image: its content decides. */
 export interface Candidate {
   /** Below the dataset's folder, `/`-separated. */
   readonly path: string;
@@ -17,17 +18,27 @@ export interface Found {
   readonly root: string;
   /** Sorted; those without images too. */
   readonly classes: readonly string[];
+  /** Names of the folders in each class's folder, sorted. */
+  readonly subfolders: ReadonlyMap<string, readonly string[]>;
   /** Sorted by path, so that the candidates of a class are neighbours. */
   readonly candidates: readonly Candidate[];
   readonly rejected: readonly Rejected[];
+  /** Hidden files and folders, which are passed over; without those that a system makes. */
+  readonly hidden: readonly string[];
+}
+
+export interface FindOptions {
+  readonly path: string;
+  /** Whether a symbolic link may lead to this real path. Default: only below `path`. */
+  readonly isAllowed?: ((realPath: string) => boolean) | undefined;
 }
 
 /**
- * Lists the class folders below `path` (its first level) and their images at any depth. Names that begin with a dot
- * are passed over; files that are no images by their name, and symbolic links that lead out of the folder or to
- * folders, are rejected.
+ * Lists the class folders below `path` (its first level) and the files in them at any depth. Names that begin with a dot are
+ * passed over; what a system makes for itself (`Thumbs.db`, `@eaDir`, `__MACOSX`) is rejected. Symbolic links, to files and
+ * folders, are followed where `isAllowed` says so.
  */
-export const findImages = (path: string): Effect.Effect<Found, DatasetError> =>
+export const findImages = ({ path, isAllowed }: FindOptions): Effect.Effect<Found, DatasetError> =>
   Effect.gen(function* () {
     const root = yield* Effect.tryPromise({
       try: () => Deno.realPath(path),
@@ -37,7 +48,7 @@ export const findImages = (path: string): Effect.Effect<Found, DatasetError> =>
           : failure("Unreadable", path, `can't be read: ${detailOf(cause)}`, cause),
     });
     const found = yield* Effect.tryPromise({
-      try: (signal) => walk(root, signal),
+      try: (signal) => walk(root, isAllowed ?? isWithin(root), signal),
       catch: (cause) =>
         cause instanceof Deno.errors.NotADirectory
           ? failure("NotAFolder", path, "is not a folder: give the one that holds the class folders", cause)
@@ -55,64 +66,108 @@ const failure = (
   cause?: unknown,
 ) => new DatasetError({ reason: { _tag: tag, path }, message: `${path} ${predicate}`, cause });
 
-const imageName = /\.(png|jpe?g|webp|tiff?|bmp)$/i;
+const isWithin = (root: string) => (path: string): boolean =>
+  path.startsWith(root.endsWith(sep) ? root : root + sep);
 
-const walk = async (root: string, signal: AbortSignal): Promise<Found> => {
+/** A folder on the way down. */
+interface Folder {
+  /** Below the dataset's folder; empty for itself. */
+  readonly path: string;
+  /** Real paths of the folders that lie above it and its own: a link to one of them would lead round and round. */
+  readonly above: readonly string[];
+  /** The folder at or above it that a system made, if there is one. */
+  readonly junk: string | undefined;
+}
+
+type Kind = "file" | "folder" | { readonly reason: string };
+
+const walk = async (
+  root: string,
+  isAllowed: (path: string) => boolean,
+  signal: AbortSignal,
+): Promise<Found> => {
   const classes: string[] = [];
+  const subfolders = new Map<string, string[]>();
   const candidates: Candidate[] = [];
   const rejected: Rejected[] = [];
+  const hidden: string[] = [];
 
-  const sort = async (entry: Deno.DirEntry, folder: string): Promise<void> => {
-    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory) {
-      if (folder === "") classes.push(entry.name);
-      return await visit(path);
+  const sort = async (entry: Deno.DirEntry, folder: Folder): Promise<void> => {
+    const path = folder.path === "" ? entry.name : `${folder.path}/${entry.name}`;
+    const junk = folder.junk ?? (isJunk(entry.name) ? entry.name : undefined);
+    if (entry.name.startsWith(".")) {
+      if (junk === undefined) hidden.push(path);
+      return;
     }
-    const reason = (entry.isSymlink ? await refuseLink(root, path) : undefined) ??
-      (entry.isFile || entry.isSymlink ? undefined : "is no regular file") ??
-      (folder === "" ? "lies in no class folder" : undefined) ??
-      (imageName.test(entry.name)
-        ? undefined
-        : "is no image by its name (PNG, JPEG, WebP, TIFF, BMP are read)");
+    const [kind, real] = await kindOf(entry, join(root, path), { isAllowed, above: folder.above });
+    if (kind === "folder") {
+      const [first, second, ...deeper] = path.split("/") as [string, ...string[]];
+      if (junk === undefined && second === undefined) classes.push(first);
+      if (junk === undefined && second !== undefined && deeper.length === 0) {
+        subfolders.set(first, [...subfolders.get(first) ?? [], second]);
+      }
+      return await visit({ path, above: [...folder.above, real], junk });
+    }
+    const reason = junk !== undefined
+      ? `made by a system for itself, not read: ${junk}`
+      : kind !== "file"
+      ? kind.reason
+      : folder.path === ""
+      ? "lies in no class folder"
+      : undefined;
     if (reason) rejected.push({ file: path, reason });
     else candidates.push({ path, class: path.slice(0, path.indexOf("/")) });
   };
 
-  const visit = async (folder: string): Promise<void> => {
+  const visit = async (folder: Folder): Promise<void> => {
+    const path = join(root, folder.path);
     let entries: Deno.DirEntry[];
     try {
-      entries = await Array.fromAsync(Deno.readDir(join(root, folder)));
+      entries = await Array.fromAsync(Deno.readDir(path));
     } catch (cause) {
-      if (folder === "") throw cause;
-      rejected.push({ file: `${folder}/`, reason: `can't be read: ${detailOf(cause)}` });
+      if (folder.path === "") throw cause;
+      rejected.push({ file: `${folder.path}/`, reason: unreadable(path, cause) });
       return;
     }
     for (const entry of entries) {
       signal.throwIfAborted();
-      if (!entry.name.startsWith(".")) await sort(entry, folder);
+      await sort(entry, folder);
     }
   };
 
-  await visit("");
+  await visit({ path: "", above: [root], junk: undefined });
   return {
     root,
     classes: classes.sort(),
+    subfolders: new Map([...subfolders].map(([name, inside]) => [name, inside.sort()])),
     candidates: candidates.sort((a, b) => a.path < b.path ? -1 : 1),
     rejected,
+    hidden: hidden.sort(),
   };
 };
 
-/** Why a symbolic link is not followed; undefined when it leads to a file of the dataset's own folder. */
-const refuseLink = async (root: string, path: string): Promise<string | undefined> => {
-  let target: string;
+/** What an entry is, links followed, and its real path. */
+const kindOf = async (
+  entry: Deno.DirEntry,
+  path: string,
+  { isAllowed, above }: {
+    readonly isAllowed: (path: string) => boolean;
+    readonly above: readonly string[];
+  },
+): Promise<readonly [Kind, string]> => {
+  if (entry.isDirectory) return ["folder", path];
+  if (entry.isFile) return ["file", path];
+  if (!entry.isSymlink) return [{ reason: "is no regular file" }, path];
   try {
-    target = await Deno.realPath(join(root, path));
+    const real = await Deno.realPath(path);
+    if (!isAllowed(real)) return [{ reason: "symbolic link that leads out of the allowed folders" }, real];
+    const { isFile, isDirectory } = await Deno.stat(real);
+    if (isFile) return ["file", real];
+    if (!isDirectory) return [{ reason: "is no regular file" }, real];
+    return above.includes(real)
+      ? [{ reason: "symbolic link to a folder that it lies in: not followed" }, real]
+      : ["folder", real];
   } catch (cause) {
-    return `symbolic link that can't be followed: ${detailOf(cause)}`;
+    return [{ reason: `symbolic link that can't be followed: ${detailOf(cause)}` }, path];
   }
-  if (!target.startsWith(root.endsWith(sep) ? root : root + sep)) {
-    return "symbolic link that leads out of the dataset's folder";
-  }
-  const { isFile } = await Deno.stat(target);
-  return isFile ? undefined : "symbolic link to a folder: not followed";
 };

@@ -1,17 +1,28 @@
+import type { SampleDepth } from "@subtaxa/contracts";
 import { Effect, Queue, type Scope } from "effect";
 import type { Portion } from "./assembly.ts";
+import type { DepthStatistics } from "./depth.ts";
 import { DatasetError } from "./error.ts";
 import type { Candidate } from "./walk.ts";
 
-/** What a worker thread is asked to read: decoding and compressing would keep the main thread from everything else. */
-export interface Request {
-  readonly root: string;
-  readonly candidates: readonly Candidate[];
-  readonly maxSide: number;
+/** What a worker thread is asked for: decoding and compressing would keep the main thread from everything else. */
+export type Request =
+  & { readonly root: string; readonly candidates: readonly Candidate[] }
+  & (
+    /** To look at the values of the 16-bit images among them. */
+    | { readonly type: "depth" }
+    /** To read all of them. */
+    | { readonly type: "read"; readonly maxSide: number; readonly depth: SampleDepth }
+  );
+
+/** What it answers. */
+export interface Answers {
+  readonly depth: DepthStatistics;
+  readonly read: Portion;
 }
 
 /** Asks whichever worker is free first. */
-export type Ask = (request: Request) => Effect.Effect<Portion, DatasetError>;
+export type Ask = <R extends Request>(request: R) => Effect.Effect<Answers[R["type"]], DatasetError>;
 
 /** Starts worker threads; they are ended with the scope, in the middle of their work if need be. */
 export const startWorkers = (count: number): Effect.Effect<Ask, never, Scope.Scope> =>
@@ -32,9 +43,12 @@ export const startWorkers = (count: number): Effect.Effect<Ask, never, Scope.Sco
       );
   });
 
-const askOne = (worker: Worker, request: Request): Effect.Effect<Portion, DatasetError> =>
+const askOne = <R extends Request>(
+  worker: Worker,
+  request: R,
+): Effect.Effect<Answers[R["type"]], DatasetError> =>
   Effect.callback((resume) => {
-    worker.onmessage = ({ data }: MessageEvent<Portion>) => resume(Effect.succeed(data));
+    worker.onmessage = ({ data }: MessageEvent<Answers[R["type"]]>) => resume(Effect.succeed(data));
     worker.onerror = (event) => {
       event.preventDefault();
       resume(Effect.fail(

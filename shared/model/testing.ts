@@ -1,4 +1,5 @@
 /** Small models and datasets for tests, in this folder and in the services that work with models. */
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { type Backbone, type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
@@ -65,27 +66,22 @@ const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest(
 /** Writes `count` images of stripes as an imported dataset below `folder`, with the specification of a run on it. */
 export const stripesOnDisk = async (folder: string, count: number): Promise<RunDataInput> => {
   const { pixels, classOf } = stripes(count);
-  const shard = deflateSync(pixels);
   const classes = ["lying", "standing"];
-  const manifest: Manifest = {
-    v: 1,
+  const size = SIDE * SIDE;
+  const { manifest, shards } = datasetAtRest({
     name: "stripes",
     classes,
     images: Array.from(classOf, (classIndex, i) => ({
       path: `${classes[classIndex]}/${i}.png`,
       class: classIndex,
       side: SIDE,
-      channels: 1,
-      shard: 0,
-      offset: i * SIDE * SIDE,
+      data: pixels.subarray(i * size, (i + 1) * size),
     })),
-    shards: [{ key: "shard", sha256: hashOf(shard), bytes: shard.length }],
-    rejected: [],
-  };
+  });
   const [manifestFile, shardFile] = [join(folder, "manifest.json"), join(folder, "shard")];
   const json = new TextEncoder().encode(JSON.stringify(manifest));
   await Deno.writeFile(manifestFile, json);
-  await Deno.writeFile(shardFile, shard);
+  await Deno.writeFile(shardFile, shards[0]!);
   const spec = specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16 }), {
     classes,
     manifest: { key: "manifest", sha256: hashOf(json), bytes: json.length },

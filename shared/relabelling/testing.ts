@@ -1,4 +1,5 @@
 /** A clusterer's handler with its real worker, and files instead of a server: for the tests of the clusterers. */
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Blobs, Bus, type Outcome } from "@subtaxa/bus";
 import {
   type BlobRef,
@@ -96,21 +97,8 @@ export const withFold = async (
   const blobs = fileBlobs(folder);
   const classes = Object.keys(sizes);
   const classOf = Object.values(sizes).flatMap((count, index) => new Array<number>(count).fill(index));
-  const manifest: Manifest = {
-    v: 1,
-    name: "test",
-    classes,
-    images: classOf.map((index, i) => ({
-      path: `${classes[index]}/${i}.png`,
-      class: index,
-      side: 1,
-      channels: 1,
-      shard: 0,
-      offset: i,
-    })),
-    shards: [],
-    rejected: [],
-  };
+  const images = classOf.map((index, i) => ({ path: `${classes[index]}/${i}.png`, class: index, side: 1 }));
+  const { manifest } = datasetAtRest({ name: "test", classes, images });
   const program = Effect.gen(function* () {
     const ref = yield* blobs.put(new TextEncoder().encode(JSON.stringify(manifest)));
     const services = yield* Effect.context<Clusterer | Bus | Blobs>();

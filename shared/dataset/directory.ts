@@ -1,0 +1,48 @@
+import { maxDirectoryEntries } from "./unusable.ts";
+
+/** The whole numbers of a TIFF directory, by tag. */
+export type Directory = ReadonlyMap<number, readonly number[]>;
+
+/** Bytes of a value of each type of whole number: BYTE, SHORT, LONG, LONG8. */
+const sizes = new Map([[1, 1], [3, 2], [4, 4], [16, 8]]);
+/** More values than any tag has that is read here; strip offsets have more. */
+const mostValues = 64;
+
+/**
+ * Reads the first directory of a TIFF structure, little- or big-endian, TIFF 6.0 (section 2) or BigTIFF: of a TIFF file, or of
+ * Exif data, which have the same form. Tags of other types than whole numbers are passed over.
+ *
+ * @throws RangeError when it points beyond its end or is no such structure
+ */
+export const readDirectory = (bytes: Uint8Array): Directory => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const order = view.getUint16(0);
+  if (order !== 0x4949 && order !== 0x4d4d) throw new RangeError("no byte order where it must be");
+  const little = order === 0x4949;
+  const short = (at: number) => view.getUint16(at, little);
+  const long = (at: number) => view.getUint32(at, little);
+  const long8 = (at: number) => Number(view.getBigUint64(at, little));
+  const version = short(2);
+  if (version !== 42 && version !== 43) {
+    throw new RangeError(`version ${version} is neither TIFF nor BigTIFF`);
+  }
+  const big = version === 43;
+  const [start, count, entrySize, word] = big
+    ? [long8(8), long8, 20, long8] as const
+    : [long(4), short, 12, long] as const;
+  const wordSize = big ? 8 : 4;
+  const entries = count(start);
+  if (entries > maxDirectoryEntries) throw new RangeError(`a directory of ${entries} entries`);
+  const found = new Map<number, readonly number[]>();
+  for (let i = 0; i < entries; i++) {
+    const at = start + (big ? 8 : 2) + i * entrySize;
+    const [tag, type, values] = [short(at), short(at + 2), word(at + 4)];
+    const size = sizes.get(type);
+    if (size === undefined || values > mostValues) continue;
+    const place = at + 4 + wordSize;
+    const from = size * values <= wordSize ? place : word(place);
+    const read = { 1: (at: number) => view.getUint8(at), 2: short, 4: long, 8: long8 }[size]!;
+    found.set(tag, Array.from({ length: values }, (_, k) => read(from + k * size)));
+  }
+  return found;
+};
