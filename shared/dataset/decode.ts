@@ -71,7 +71,7 @@ const decodeCommon = (bytes: Uint8Array): Samples => {
   const { width, height, colorType } = image.metadataSync();
   const layout = layouts[colorType];
   if (!layout) throw new Unusable("its samples have neither 8 nor 16 bits");
-  return { width, height, channels: layout.channels, data: layout.depth === 8 ? data : uint16(data) };
+  return { width, height, channels: layout.channels, data: samplesOf(data, layout.depth) };
 };
 
 /** Loaded with the first image that needs it: it takes longer to start than many a dataset to read. */
@@ -98,13 +98,15 @@ const decodeRare = async (bytes: Uint8Array, { channels, depth }: ImageHeader): 
     width: info.width,
     height: info.height,
     channels: info.channels as Samples["channels"],
-    data: wide ? uint16(data) : data,
+    data: samplesOf(data, depth),
   };
 };
 
-const uint16 = (data: Uint8Array): Uint16Array => {
-  // A Buffer's own slice would share its memory.
-  const aligned = data.byteOffset % 2 === 0 ? data : Uint8Array.from(data);
+/** A decoder's Buffer as a plain array, whose slices don't share its memory; 16-bit samples begin at an even place. */
+const samplesOf = (buffer: Uint8Array, depth: 8 | 16): Samples["data"] => {
+  const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (depth === 8) return bytes;
+  const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);
 };
 
@@ -127,7 +129,7 @@ const upright = (samples: Samples, orientation: Orientation): Samples => {
   const { channels, data } = samples;
   const [width, height] = orientation < 5 ? [samples.width, samples.height] : [samples.height, samples.width];
   const place = places[orientation];
-  const result = data instanceof Uint16Array ? new Uint16Array(data.length) : new Uint8Array(data.length);
+  const result = data.slice();
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [sx, sy] = place(x, y, samples.width - 1, samples.height - 1);
