@@ -6,7 +6,7 @@ import { ask, serverEvents, type Target, untilOver } from "./api.ts";
 import { type CliError, usageError } from "./error.ts";
 import { requestOf } from "./flags.ts";
 import { makeScreen } from "./screen.ts";
-import { count, table } from "./words.ts";
+import { count, printable, table } from "./words.ts";
 
 const pathOf = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}`;
 
@@ -19,7 +19,7 @@ export const nameFrom = (folder: string): string =>
 
 /** The first few of a list, a line each, and how many more there are. */
 const firstOf = (lines: readonly string[], number: number): string[] => [
-  ...lines.slice(0, number).map((line) => `    ${line}`),
+  ...lines.slice(0, number).map((line) => `    ${printable(line)}`),
   ...(lines.length > number ? [`    … and ${lines.length - number} more`] : []),
 ];
 
@@ -44,7 +44,7 @@ const describeFindings = (view: DatasetView, names: number): string[] => {
   return [
     ...(depth ? [`  16-bit images: ${depth.bits} bits, black at ${depth.offset}`] : []),
     ...(pixelSize === undefined ? [] : [`  a pixel is ${pixelSize} µm wide`]),
-    ...warnings.map(({ message }) => `  warning: ${message}`),
+    ...warnings.map(({ message }) => `  warning: ${printable(message)}`),
     ...(conflicts.length === 0 ? [] : [
       `  ${count(conflicts.length, "picture lies", "pictures lie")} in several classes:`,
       ...firstOf(conflicts, names),

@@ -272,13 +272,19 @@ Deno.test("what an import found is shown beside the images: depth, pixel size, w
     ...datasetView,
     depth: { bits: 12, offset: 32768 },
     pixelSize: 0.65,
-    warnings: [{ kind: "small-class" as const, message: "class 'rare' has 5 images" }],
+    classes: [...datasetView.classes, { name: "line\n\u001b[2Jbreak", images: 6 }],
+    warnings: [
+      { kind: "small-class" as const, message: "class 'rare' has 5 images" },
+      { kind: "names-differ-by-case" as const, message: "class 'line\nbreak' differs" },
+    ],
     labelConflicts: [conflict(1), conflict(2)],
   };
   expect(describeDataset(view, 1).split("\n").slice(4)).toEqual([
+    "  line\\u000a\\u001b[2Jbreak       6",
     "  16-bit images: 12 bits, black at 32768",
     "  a pixel is 0.65 µm wide",
     "  warning: class 'rare' has 5 images",
+    "  warning: class 'line\\u000abreak' differs",
     "  2 pictures lie in several classes:",
     "    a/1.png = b/1.png",
     "    … and 1 more",
