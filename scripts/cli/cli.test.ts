@@ -1,7 +1,7 @@
-import type { DatasetView, RunView } from "@subtaxa/contracts";
+import type { RunView } from "@subtaxa/contracts";
 import { expect } from "expect";
 import { join, resolve } from "node:path";
-import { runView } from "./testing.ts";
+import { datasetView as dataset, runView } from "./testing.ts";
 
 const root = resolve(import.meta.dirname!, "../..");
 const entry = join(root, "scripts", "subtaxa.ts");
@@ -36,12 +36,6 @@ const run: RunView = {
   ...runView,
   clusterer: { name: "xmeans", parameters: { restarts: 4 }, versions: ["1.0.0", "1.1.0"] },
   classes: [{ name: "copepod", falseNegative: 0.4, allowedClusters: 3, clusters: 3 }],
-};
-const dataset: DatasetView = {
-  name: "plankton",
-  state: "ready",
-  classes: [{ name: "copepod", images: 1200 }, { name: "detritus", images: 212 }],
-  rejected: [{ file: "copepod/1.png", reason: "can't be decoded" }],
 };
 const facts = [
   { type: "run.requested", fold: 0, epoch: 0 },
@@ -113,6 +107,8 @@ const withGateway = async (
             ...dataset,
             name: "broken",
             state: "failed",
+            classes: [],
+            warnings: [{ kind: "depth", message: "12 bits were seen" }],
             error: { tag: "x", message: "one class only" },
           });
         case "GET /v1/datasets/plankton/events":
@@ -297,6 +293,22 @@ Deno.test("import asks for the folder's absolute path and lists what was rejecte
     const failed = await subtaxa(["import", "/x/broken", "--json", "--url", url]);
     expect(failed.code).toBe(1);
     expect(JSON.parse(failed.stdout)).toMatchObject({ name: "broken", state: "failed" });
+    const inWords = await subtaxa(["import", "/x/broken", "--on-label-conflict", "ask", "--url", url]);
+    expect(inWords.code).toBe(1);
+    expect(seen.findLast(({ method }) => method === "POST")!.body).toMatchObject({ onLabelConflict: "ask" });
+    const why = [
+      "dataset broken can't be used: one class only",
+      "  warning: 12 bits were seen",
+      "  1 file: can't be decoded\n    copepod/1.png\n",
+    ].join("\n");
+    expect(inWords.stdout).toContain(why);
+    const later = await subtaxa(["datasets", "broken", "--url", url]);
+    expect(later).toMatchObject({ code: 0, stdout: why });
+    const help = (await subtaxa(["import", "--help"])).stdout.replaceAll(/\s+/g, " ");
+    expect(help).toContain("--bit-depth <integer>");
+    expect(help).toContain("(8 to 16)");
+    expect(help).toContain("--pixel-size <number>");
+    expect(help).toContain("(keep | drop | ask; default: keep)");
   }));
 
 Deno.test("lists, cancel and report answer in words and as JSON", () =>

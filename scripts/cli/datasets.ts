@@ -1,4 +1,4 @@
-import { DatasetProgress, DatasetRequest, DatasetView } from "@subtaxa/contracts";
+import { DatasetProgress, DatasetRequest, DatasetView, reasonGroups } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
 import { basename, resolve } from "node:path";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { ask, serverEvents, type Target, untilOver } from "./api.ts";
 import { type CliError, usageError } from "./error.ts";
 import { requestOf } from "./flags.ts";
 import { makeScreen } from "./screen.ts";
-import { count, table } from "./words.ts";
+import { count, printable, table } from "./words.ts";
 
 const pathOf = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}`;
 
@@ -17,21 +17,40 @@ export const nameFrom = (folder: string): string =>
     "",
   ).slice(0, 64);
 
+/** The first few of a list, a line each, and how many more there are. */
+const firstOf = (lines: readonly string[], number: number): string[] => [
+  ...lines.slice(0, number).map((line) => `    ${printable(line)}`),
+  ...(lines.length > number ? [`    … and ${lines.length - number} more`] : []),
+];
+
 /**
  * Rejected files by reason, the most frequent first, with the first few names each. Reasons that differ only after their
  * colon are one; what follows it is then said beside each name.
  */
-export const describeRejected = (rejected: DatasetView["rejected"], names: number): string => {
-  const byReason = Map.groupBy(rejected, ({ reason }) => reason.split(": ", 1)[0]!);
-  return [...byReason].sort(([, a], [, b]) => b.length - a.length).map(([kind, files]) => {
-    const common = files.every(({ reason }) => reason === files[0]!.reason);
-    const reason = common ? files[0]!.reason : kind;
-    const shown = files.slice(0, names).map((one) =>
-      `    ${one.file}${common ? "" : one.reason.slice(kind.length)}`
-    );
-    const more = files.length > names ? [`    … and ${files.length - names} more`] : [];
-    return [`  ${count(files.length, "file")}: ${reason}`, ...shown, ...more].join("\n");
+export const describeRejected = (rejected: DatasetView["rejected"], names: number): string =>
+  reasonGroups(rejected).map(({ reason, files }) => {
+    const common = files.every((one) => one.reason === files[0]!.reason);
+    const lines = files.map((one) => `${one.file}${common ? "" : one.reason.slice(reason.length)}`);
+    return [
+      `  ${count(files.length, "file")}: ${common ? files[0]!.reason : reason}`,
+      ...firstOf(lines, names),
+    ].join("\n");
   }).join("\n");
+
+/** What an import found beside the images, whether or not it succeeded; `names`: as many of each list. */
+const describeFindings = (view: DatasetView, names: number): string[] => {
+  const { depth, pixelSize, warnings, labelConflicts, rejected } = view;
+  const conflicts = labelConflicts.map(({ files }) => files.map(({ path }) => path).join(" = "));
+  return [
+    ...(depth ? [`  16-bit images: ${depth.bits} bits, black at ${depth.offset}`] : []),
+    ...(pixelSize === undefined ? [] : [`  a pixel is ${pixelSize} µm wide`]),
+    ...warnings.map(({ message }) => `  warning: ${printable(message)}`),
+    ...(conflicts.length === 0 ? [] : [
+      `  ${count(conflicts.length, "picture lies", "pictures lie")} in several classes:`,
+      ...firstOf(conflicts, names),
+    ]),
+    describeRejected(rejected, names),
+  ].filter(Boolean);
 };
 
 const imagesOf = ({ classes }: DatasetView): number => classes.reduce((sum, { images }) => sum + images, 0);
@@ -40,8 +59,7 @@ export const describeDataset = (view: DatasetView, names: number): string => {
   const { name, state, classes, rejected, error } = view;
   if (state === "failed") {
     const why = error?.message ?? "no reason was given";
-    return [`dataset ${name} could not be imported: ${why}`, describeRejected(rejected, names)]
-      .filter(Boolean).join("\n");
+    return [`dataset ${name} can't be used: ${why}`, ...describeFindings(view, names)].join("\n");
   }
   const summary = `dataset ${name} is ${state}: ${count(classes.length, "class", "classes")}, ` +
     `${count(imagesOf(view), "image")}, ${count(rejected.length, "file")} rejected`;
@@ -49,9 +67,8 @@ export const describeDataset = (view: DatasetView, names: number): string => {
   return [
     summary,
     ...(classes.length > 0 ? [list.replace(/^/gm, "  ")] : []),
-    describeRejected(rejected, names),
-  ]
-    .filter(Boolean).join("\n");
+    ...describeFindings(view, names),
+  ].join("\n");
 };
 
 export const datasetView = (target: Target, name: string): Effect.Effect<DatasetView, CliError> =>

@@ -6,12 +6,12 @@ import { z } from "zod";
 import { TestClock } from "effect/testing";
 import { describeProblem, serverEvents, untilOver } from "./api.ts";
 import { describeClusterers } from "./clusterers.ts";
-import { describeRejected, nameFrom } from "./datasets.ts";
+import { describeDataset, describeRejected, nameFrom } from "./datasets.ts";
 import { CliError } from "./error.ts";
 import { flagsOf, requestOf } from "./flags.ts";
 import { narrator } from "./narrate.ts";
 import { makePlainScreen } from "./screen.ts";
-import { runView as run } from "./testing.ts";
+import { datasetView, runView as run } from "./testing.ts";
 import { describeTop } from "./top.ts";
 import { describeRun, gaugeOf, gaugeOfRun } from "./watch.ts";
 import { duration, table } from "./words.ts";
@@ -261,4 +261,34 @@ Deno.test("durations and tables", () => {
 
 Deno.test("a schema that no flag can be made from is noticed", () => {
   expect(() => flagsOf(z.object({ nested: z.object({ a: z.string() }) }))).toThrow();
+});
+
+Deno.test("what an import found is shown beside the images: depth, pixel size, warnings, contradicting labels", () => {
+  const conflict = (number: number) => ({
+    pixelHash: "0".repeat(64),
+    files: [{ path: `a/${number}.png`, class: "a" }, { path: `b/${number}.png`, class: "b" }],
+  });
+  const view = {
+    ...datasetView,
+    depth: { bits: 12, offset: 32768 },
+    pixelSize: 0.65,
+    classes: [...datasetView.classes, { name: "line\n\u001b[2Jbreak", images: 6 }],
+    warnings: [
+      { kind: "small-class" as const, message: "class 'rare' has 5 images" },
+      { kind: "names-differ-by-case" as const, message: "class 'line\nbreak' differs" },
+    ],
+    labelConflicts: [conflict(1), conflict(2)],
+  };
+  expect(describeDataset(view, 1).split("\n").slice(4)).toEqual([
+    "  line\\u000a\\u001b[2Jbreak       6",
+    "  16-bit images: 12 bits, black at 32768",
+    "  a pixel is 0.65 µm wide",
+    "  warning: class 'rare' has 5 images",
+    "  warning: class 'line\\u000abreak' differs",
+    "  2 pictures lie in several classes:",
+    "    a/1.png = b/1.png",
+    "    … and 1 more",
+    "  1 file: can't be decoded",
+    "    copepod/1.png",
+  ]);
 });

@@ -168,7 +168,12 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     .option("--name <name>", "the dataset's name (default: the folder's)");
   for (const flag of flagsOf(DatasetRequest, ["name", "path"])) imports.addOption(flag);
   imports
-    .option("--show <number>", "rejected files to name per reason", wholeNumber(0), 5)
+    .option(
+      "--show <number>",
+      "rejected files to name per reason, and pictures in several classes",
+      wholeNumber(0),
+      5,
+    )
     .option("--json", "print the dataset as JSON")
     .action((folder: string, _options, command: Command) => {
       const { name, show, ...fields } = z.looseObject({ name: z.string().optional(), show: z.number() })
@@ -182,8 +187,13 @@ export const makeProgram = (choose: (job: Job) => void): Command => {
     });
 
   program.command("datasets [name]")
-    .description("Datasets, or the classes and rejected files of one")
-    .option("--show <number>", "rejected files to name per reason", wholeNumber(0), 5)
+    .description("Datasets, or the classes, warnings and rejected files of one")
+    .option(
+      "--show <number>",
+      "rejected files to name per reason, and pictures in several classes",
+      wholeNumber(0),
+      5,
+    )
     .option("--json", "print JSON")
     .action((name: string | undefined, _options, command: Command) => {
       const { show } = z.object({ show: z.number() }).parse(command.opts());

@@ -1,4 +1,4 @@
-import type { RunView } from "@subtaxa/contracts";
+import type { DatasetView, RunView } from "@subtaxa/contracts";
 
 /** A run in its first epoch, for tests. */
 export const runView: RunView = {
@@ -17,4 +17,15 @@ export const runView: RunView = {
   createdAt: "2024-05-01T10:00:00.000Z",
   classes: [],
   history: [],
+};
+
+/** A dataset of two classes from which one file was left out, for tests. */
+export const datasetView: DatasetView = {
+  name: "plankton",
+  state: "ready",
+  classes: [{ name: "copepod", images: 1200 }, { name: "detritus", images: 212 }],
+  rejected: [{ file: "copepod/1.png", reason: "can't be decoded" }],
+  rejectedByReason: [{ reason: "can't be decoded", files: 1 }],
+  warnings: [],
+  labelConflicts: [],
 };

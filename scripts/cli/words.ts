@@ -13,9 +13,16 @@ export const duration = (seconds: number): string => {
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
+/** A name on one line: control characters, which a file's name may have, as escapes. */
+export const printable = (name: string): string =>
+  name.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`,
+  );
+
 /** Columns as wide as their widest cell; numbers to the right. */
 export const table = (header: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
-  const cells = [header, ...rows.map((row) => row.map(String))];
+  const cells = [header, ...rows.map((row) => row.map((cell) => printable(String(cell))))];
   const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const isNumeric = header.map((_, column) =>
     rows.length > 0 && rows.every((row) => /^[-–]?[\d,.]*( %)?$/.test(String(row[column] ?? "")))

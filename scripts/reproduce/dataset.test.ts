@@ -27,11 +27,14 @@ const viewOf = ({ name, classes, images, rejected }: Manifest): DatasetView => (
   state: "ready",
   classes: classes.map((name, i) => ({ name, images: images.filter((image) => image.class === i).length })),
   rejected,
+  ...{ rejectedByReason: [], warnings: [], labelConflicts: [] },
 });
 
 const imported = async (folder: string, request: Omit<DatasetRequest, "path">): Promise<DatasetView> => {
   const outputFolder = await Deno.makeTempDir({ dir: dirname(folder) });
-  return viewOf((await Effect.runPromise(importFolder({ ...request, path: folder, outputFolder }))).manifest);
+  const { bitDepth: _, offset: _offset, pixelSize: _pixelSize, ...rest } = request;
+  const options = { ...rest, path: folder, outputFolder, isAllowed: () => true };
+  return viewOf((await Effect.runPromise(importFolder(options))).manifest);
 };
 
 /** Images of two classes, one of which holds a duplicate, a broken image and a text, and of one with too few. */
@@ -57,7 +60,7 @@ const wanted = {
   imports: { maxSide: undefined, minClassImages: undefined },
   imageSize: undefined,
 };
-const request = { name: "plankton", maxSide: 256, minClassImages: 5 };
+const request = { name: "plankton", maxSide: 256, minClassImages: 5, onLabelConflict: "keep" as const };
 
 Deno.test("changes of a folder: none while it is as imported, then class by class", () =>
   inFolder(async (folder) => {
@@ -103,9 +106,11 @@ Deno.test("an image that was written over, or removed, has been touched", () =>
     expect(await touchedSince(await found(), after)).toEqual(["rare"]);
   }));
 
-/** A gateway that imports for real; `requests` are those for imports. */
+/** A gateway that imports for real; `requests` are those for imports, `spoil` makes every dataset unusable. */
 const withGateway = async (
-  use: (gateway: { target: { url: string }; requests: DatasetRequest[] }) => Promise<void>,
+  use: (
+    gateway: { target: { url: string }; requests: DatasetRequest[]; spoil: () => void },
+  ) => Promise<void>,
 ): Promise<void> => {
   const requests: DatasetRequest[] = [];
   const datasets = new Map<string, { view: DatasetView; facts: object[] }>();
@@ -116,11 +121,11 @@ const withGateway = async (
       if (incoming.method === "POST") {
         const body = DatasetRequest.parse(await incoming.json());
         requests.push(body);
-        const { path, maxSide, minClassImages } = body;
+        const { path, bitDepth = null, offset = null, pixelSize = null, ...settings } = body;
         const requested = {
           type: "dataset.requested",
           at: new Date().toISOString(),
-          ...{ path, maxSide, minClassImages },
+          ...{ path, bitDepth, offset, pixelSize, ...settings },
         };
         const view = await imported(path, body);
         const facts = [requested, { type: "dataset.imported", at: new Date().toISOString() }];
@@ -140,7 +145,12 @@ const withGateway = async (
     },
   );
   try {
-    await use({ target: { url: `http://127.0.0.1:${server.addr.port}` }, requests });
+    const spoil = () => {
+      for (const [name, { view, facts }] of datasets) {
+        datasets.set(name, { view: { ...view, state: "failed" }, facts });
+      }
+    };
+    await use({ target: { url: `http://127.0.0.1:${server.addr.port}` }, requests, spoil });
   } finally {
     await server.shutdown();
   }
@@ -197,17 +207,24 @@ Deno.test("a folder that has changed is not taken for what was imported: it is n
 
 Deno.test("importing again keeps the settings of the first import", () =>
   inFolder((folder) =>
-    withGateway(async ({ target, requests }) => {
+    withGateway(async ({ target, requests, spoil }) => {
       await drawClass(join(folder, "detritus"), 1);
       await fetch(`${target.url}/v1/datasets`, {
         method: "POST",
-        body: JSON.stringify({ ...request, path: folder, maxSide: 64, minClassImages: 6 }),
+        body: JSON.stringify({
+          ...{ ...request, path: folder, maxSide: 64, minClassImages: 6 },
+          ...{ bitDepth: 12, pixelSize: 0.5, onLabelConflict: "drop" },
+        }),
       });
       await drawClass(join(folder, "rare"), 5, 3);
       const named = await Effect.runPromise(namedDataset(folder));
       await Effect.runPromise(ensureDataset(target, named, { ...wanted, again: true }));
       expect(requests[1]).toEqual({ ...requests[0], path: folder });
-      expect(requests[1]).toMatchObject({ maxSide: 64, minClassImages: 6 });
+      expect(requests[1]).toMatchObject({ maxSide: 64, minClassImages: 6, bitDepth: 12 });
+      // also where it can't be used any more, as one of an earlier version
+      spoil();
+      await Effect.runPromise(ensureDataset(target, named, wanted));
+      expect(requests[2]).toEqual({ ...requests[0], path: folder });
     })
   ));
 

@@ -1,4 +1,4 @@
-import { DatasetRequest, type DatasetView } from "@subtaxa/contracts";
+import { DatasetRequest, type DatasetView, LabelConflictPolicy } from "@subtaxa/contracts";
 import { findImages, type Found } from "@subtaxa/dataset";
 import { Effect, Schedule, Stream } from "effect";
 import { realpath, stat } from "node:fs/promises";
@@ -67,6 +67,9 @@ export const requireGroups = (
     });
   });
 
+/** What an event has as null, a request leaves out. */
+const given = z.number().nullish().transform((value) => value ?? undefined);
+
 const Fact = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("dataset.requested"),
@@ -74,6 +77,8 @@ const Fact = z.discriminatedUnion("type", [
     path: z.string(),
     maxSide: z.number(),
     minClassImages: z.number(),
+    ...{ bitDepth: given, offset: given, pixelSize: given },
+    onLabelConflict: LabelConflictPolicy.optional(),
   }),
   z.object({ type: z.literal("dataset.imported"), at: z.string() }),
 ]);
@@ -86,23 +91,28 @@ interface Import {
   readonly importedAt: string;
 }
 
+/** The facts of the latest import of a dataset, which has ended. */
+const factsOf = (target: Target, name: string): Effect.Effect<z.infer<typeof Fact>[], CliError> =>
+  serverEvents(target, `/v1/datasets/${encodeURIComponent(name)}/events`).pipe(
+    Stream.runFold((): z.infer<typeof Fact>[] => [], (facts, { event, data }) => {
+      const fact = event === "progress" ? undefined : Fact.safeParse(JSON.parse(data)).data;
+      return fact ? [...facts, fact] : facts;
+    }),
+  );
+
+/** How the latest import of a dataset was asked for; undefined when the gateway has forgotten. */
+const requestOf = (facts: readonly z.infer<typeof Fact>[]): FactOf<"dataset.requested"> | undefined =>
+  facts.find((fact) => fact.type === "dataset.requested");
+
 /** The latest import of a dataset that is ready. */
 const latestImport = (target: Target, name: string): Effect.Effect<Import, CliError> =>
   Effect.gen(function* () {
-    const facts = yield* serverEvents(target, `/v1/datasets/${encodeURIComponent(name)}/events`).pipe(
-      Stream.runFold((): z.infer<typeof Fact>[] => [], (facts, { event, data }) => {
-        const fact = event === "progress" ? undefined : Fact.safeParse(JSON.parse(data)).data;
-        return fact ? [...facts, fact] : facts;
-      }),
-    );
+    const facts = yield* factsOf(target, name);
     const imported = facts.find((fact) => fact.type === "dataset.imported");
     if (!imported) {
       return yield* failedError(`${target.url} doesn't tell when the dataset '${name}' was imported`);
     }
-    return {
-      requested: facts.find((fact) => fact.type === "dataset.requested"),
-      importedAt: imported.at,
-    };
+    return { requested: requestOf(facts), importedAt: imported.at };
   });
 
 const settled = (target: Target, name: string): Effect.Effect<DatasetView, CliError> =>
@@ -133,7 +143,7 @@ const importNow = (
   target: Target,
   folder: string,
   name: string,
-  settings: ImportSettings,
+  settings: AllSettings,
 ): Effect.Effect<Imported, CliError | ReproduceError> =>
   Effect.gen(function* () {
     const dataset = yield* importFolder(target, { folder, name, fields: { ...settings }, json: false });
@@ -150,15 +160,24 @@ export interface Wanted {
   readonly imageSize: number | undefined;
 }
 
+/** Beside those of the command line, settings that a former import of the folder was given. */
+type AllSettings =
+  & ImportSettings
+  & Partial<Omit<FactOf<"dataset.requested">, keyof ImportSettings | "type" | "at" | "path">>;
+
 /** How to import: as said, else as before, but at no smaller side than the images are trained on. */
 const importSettings = (
   { imports, imageSize = 0 }: Wanted,
-  former: ImportSettings = { maxSide: undefined, minClassImages: undefined },
-): ImportSettings => ({
-  maxSide: imports.maxSide ??
-    Math.max(former.maxSide ?? DatasetRequest.shape.maxSide.parse(undefined), imageSize),
-  minClassImages: imports.minClassImages ?? former.minClassImages,
-});
+  former?: FactOf<"dataset.requested">,
+): AllSettings => {
+  const { type: _, at: _at, path: _path, ...rest } = former ?? {} as Partial<FactOf<"dataset.requested">>;
+  const { maxSide = DatasetRequest.shape.maxSide.parse(undefined), minClassImages } = rest;
+  return {
+    ...rest,
+    maxSide: imports.maxSide ?? Math.max(maxSide, imageSize),
+    minClassImages: imports.minClassImages ?? minClassImages,
+  };
+};
 
 const flags = ({ maxSide, minClassImages }: ImportSettings): string =>
   `--max-side ${maxSide} --min-class-images ${minClassImages}`;
@@ -182,7 +201,7 @@ const shownPaths = (paths: readonly string[]): string =>
 
 /**
  * The dataset, imported if there is none of its name, or if `again` and its folder has changed since. An import that is
- * under way is waited for, one that has failed is repeated. Unless `again`, fails when a folder was named that has more or
+ * under way is waited for, one that has failed or can't be used any more is repeated. Unless `again`, fails when a folder was named that has more or
  * fewer images now, or when the dataset was imported otherwise than wanted; files that were only touched are named.
  */
 export const ensureDataset = (
@@ -199,7 +218,9 @@ export const ensureDataset = (
     }
     if (dataset?.state !== "ready") {
       if (folder !== undefined && known?.state !== "importing") {
-        return yield* importNow(target, folder, name, importSettings(wanted));
+        const former = dataset && requestOf(yield* factsOf(target, name));
+        const isSame = former?.path === (yield* Effect.promise(() => realpath(folder)));
+        return yield* importNow(target, folder, name, importSettings(wanted, isSame ? former : undefined));
       }
       if (dataset) return yield* failedImport(dataset);
       const names = (yield* listDatasets(target)).map((one) => one.name).join(", ");

@@ -35,6 +35,16 @@ Deno.test("figures of a method: means and deviations, seconds, sub-classes of th
   });
 });
 
+Deno.test("classes may be called like what every object has", () => {
+  const names = ["__proto__", "constructor", "10"];
+  for (const clusters of [[3, 2, 4], undefined]) {
+    const method = { method: "clustering" as const, missed: fewer, ...(clusters && { clusters }) };
+    const { methods: [result] } = plantedResults(names, [method]);
+    expect(result!.folds[0]!.classes.map((one) => one.clusters)).toEqual(clusters ?? [1, 1, 1]);
+    expect(result!.folds[0]!.subclasses).toBe(clusters ? 9 : 3);
+  }
+});
+
 Deno.test("the verdict: help, harm, nothing, and in which classes", () => {
   const says = (ours: number[][], theirs: number[][]) =>
     verdictOf(plantedResults(classes, [

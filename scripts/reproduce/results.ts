@@ -109,7 +109,8 @@ const foldResult = (
   history: readonly EpochView[],
 ): FoldResult => {
   const epochs = history.filter((epoch) => epoch.fold === fold);
-  const clusters = epochs.find(({ epoch }) => epoch === bestEpoch)?.clusters ?? {};
+  const best = epochs.find(({ epoch }) => epoch === bestEpoch)?.clusters ?? {};
+  const clusters = classes.map((name) => Object.hasOwn(best, name) ? best[name]! : 1);
   return {
     fold,
     bestEpoch,
@@ -120,11 +121,11 @@ const foldResult = (
       ).length,
     ...metrics,
     secondsPerEpoch: meanOf(epochs.map(({ seconds }) => seconds)),
-    subclasses: classes.reduce((sum, name) => sum + (clusters[name] ?? 1), 0),
+    subclasses: clusters.reduce((sum, number) => sum + number, 0),
     classes: classScores(confusion).map(({ support, falseNegative }, i) => ({
       support,
       falseNegative: support === 0 ? undefined : falseNegative,
-      clusters: clusters[classes[i]!] ?? 1,
+      clusters: clusters[i] ?? 1,
     })),
   };
 };

@@ -143,7 +143,7 @@ export const agreementTable = ({ methods }: Results): Cells => {
 
 const markdownTable = ([head = [], ...rows]: Cells): string => {
   const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+    `| ${cells.map((cell) => cell.replaceAll(/\s+/g, " ").replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), `|${head.map((_, i) => i === 0 ? " --- " : " ---: ").join("|")}|`, ...rows.map(line)]
     .join("\n");
 };

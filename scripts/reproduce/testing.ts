@@ -88,7 +88,7 @@ export const plantedResults = (
       name: "planted",
       state: "ready",
       classes: classes.map((name) => ({ name, images: images * folds })),
-      rejected: [],
+      ...{ rejected: [], rejectedByReason: [], warnings: [], labelConflicts: [] },
     },
   });
 };

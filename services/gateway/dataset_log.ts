@@ -1,5 +1,12 @@
 import type { Fact } from "@subtaxa/bus";
-import type { DatasetProgress, DatasetView, EventOf, Manifest } from "@subtaxa/contracts";
+import {
+  type DatasetProgress,
+  type DatasetView,
+  type EventOf,
+  type ImportReport,
+  type Manifest,
+  reasonGroups,
+} from "@subtaxa/contracts";
 
 export type DatasetEvent = EventOf<"dataset.requested" | "dataset.imported" | "dataset.failed">;
 export type DatasetEnd = Exclude<DatasetEvent, { type: "dataset.requested" }>;
@@ -35,28 +42,43 @@ export const projectDataset = (
 export const withDatasetProgress = (log: DatasetLog, progress: DatasetProgress): DatasetLog =>
   log.end || (log.progress && progress.done < log.progress.done) ? log : { ...log, progress };
 
-/** The dataset as the API shows it; `manifest` is that of the import when it succeeded. */
-export const datasetView = (log: DatasetLog, manifest: Manifest | null): DatasetView => {
-  const { name, maxSide } = log;
-  const about = { name, ...(maxSide === undefined ? {} : { maxSide }) };
-  const empty = { ...about, classes: [], rejected: [] };
-  if (!log.end) {
-    const { progress } = log;
-    return {
-      ...empty,
-      state: "importing",
-      ...(progress ? { progress: { done: progress.done, total: progress.total } } : {}),
-    };
-  }
-  if (log.end.event.type === "dataset.failed") {
-    return { ...empty, state: "failed", error: log.end.event.error };
-  }
-  const counts = new Array<number>(manifest?.classes.length ?? 0).fill(0);
-  for (const image of manifest?.images ?? []) counts[image.class]! += 1;
+const nothing: ImportReport = { rejected: [], warnings: [], labelConflicts: [], depth: null };
+
+const reported = ({ rejected, warnings, labelConflicts, depth }: ImportReport) => ({
+  rejected,
+  rejectedByReason: reasonGroups(rejected).map(({ reason, files }) => ({ reason, files: files.length })),
+  warnings,
+  labelConflicts,
+  ...(depth && { depth }),
+});
+
+const about = ({ name, maxSide }: DatasetLog) => ({ name, ...(maxSide === undefined ? {} : { maxSide }) });
+
+/** A dataset that is being imported, as the API shows it. */
+export const importingView = (log: DatasetLog): DatasetView => ({
+  ...about(log),
+  state: "importing",
+  classes: [],
+  ...reported(nothing),
+  ...(log.progress && { progress: { done: log.progress.done, total: log.progress.total } }),
+});
+
+/** A dataset that can't be used, with what its import has reported. */
+export const failedView = (
+  log: DatasetLog,
+  error: NonNullable<DatasetView["error"]>,
+  report: ImportReport = nothing,
+): DatasetView => ({ ...about(log), state: "failed", classes: [], ...reported(report), error });
+
+/** A dataset that runs can use. */
+export const readyView = (log: DatasetLog, manifest: Manifest): DatasetView => {
+  const counts = manifest.classes.map(() => 0);
+  for (const image of manifest.images) counts[image.class]! += 1;
   return {
-    ...about,
+    ...about(log),
     state: "ready",
-    classes: manifest?.classes.map((name, i) => ({ name, images: counts[i]! })) ?? [],
-    rejected: manifest?.rejected ?? [],
+    classes: manifest.classes.map((name, i) => ({ name, images: counts[i]! })),
+    ...reported(manifest),
+    ...(manifest.pixelSize === null ? {} : { pixelSize: manifest.pixelSize }),
   };
 };

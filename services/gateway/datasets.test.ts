@@ -3,7 +3,7 @@ import { Bus } from "@subtaxa/bus";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
-import { messages, problemIn, take, withGateway, writeImages } from "./testing.ts";
+import { importSettings, messages, problemIn, take, withGateway, writeImages } from "./testing.ts";
 
 const fact = { v: CONTRACT_VERSION, at: "2026-01-05T09:00:00.000Z" } as const;
 
@@ -110,8 +110,7 @@ Deno.test(
       ...fact,
       dataset: "sneaky",
       path: "/etc",
-      maxSide: 64,
-      minClassImages: 5,
+      ...importSettings,
     });
     // published behind the gateway's back: it shows up a moment later
     const known = async (): Promise<void> => {
@@ -146,6 +145,7 @@ Deno.test(
       ...fact,
       dataset: "d",
       error: { tag: "X/Y", message: "no good" },
+      report: null,
     };
     const [seq] = await gateway.publish(failed);
     expect(await rest).toEqual([{

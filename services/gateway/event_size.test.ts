@@ -1,10 +1,10 @@
 import { Blobs, Bus } from "@subtaxa/bus";
-import { CONTRACT_VERSION, type Event, type Manifest } from "@subtaxa/contracts";
-import { syntheticRun } from "@subtaxa/runs/testing";
+import { CONTRACT_VERSION, type Event } from "@subtaxa/contracts";
+import { syntheticManifest, syntheticRun } from "@subtaxa/runs/testing";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { largestMessage } from "./event_size.ts";
-import { problemIn, withGateway } from "./testing.ts";
+import { importSettings, problemIn, withGateway } from "./testing.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `class ${i}, with an ümlaut`);
 const bytesOf = (event: Event) => new TextEncoder().encode(JSON.stringify(event)).length;
@@ -28,16 +28,14 @@ Deno.test(
   withGateway(async (gateway) => {
     const imported = async (name: string, count: number) => {
       const classes = names(count);
-      const images = Array.from({ length: 5 * count }, (_, i) => ({
-        ...{ path: `${i}.png`, class: i % count, side: 1, channels: 1 as const, shard: 0, offset: i },
-      }));
-      const whole: Manifest = { v: 1, name, classes, images, shards: [], rejected: [] };
+      const images = Array.from({ length: 5 * count }, (_, i) => ({ path: `${i}.png`, class: i % count }));
+      const whole = syntheticManifest({ name, classes, images });
       const manifest = await gateway.run(
         Effect.flatMap(Blobs, (blobs) => blobs.put(new TextEncoder().encode(JSON.stringify(whole)))),
       );
       const head = { v: CONTRACT_VERSION, at: new Date().toISOString(), dataset: name } as const;
       const [, seq] = await gateway.publish(
-        { ...head, type: "dataset.requested", path: "/nowhere", maxSide: 256, minClassImages: 5 },
+        { ...head, type: "dataset.requested", path: "/nowhere", ...importSettings },
         { ...head, type: "dataset.imported", manifest, images: images.length, classes: count, rejected: 0 },
       );
       await (await gateway.get(`/v1/datasets/${name}/events`)).text();

@@ -11,6 +11,7 @@ import {
   FeaturesExtracted,
   FoldCompleted,
   isFoldEvent,
+  perClass,
   RunCancelled,
   RunCompleted,
   RunFailed,
@@ -26,10 +27,7 @@ import type { DatasetEvent } from "./dataset_log.ts";
  */
 const internal = { v: true, spec: true, state: true } as const;
 /** Per class, after the fact. */
-const perClass = {
-  clusters: z.record(z.string(), z.number().int()),
-  allowedClusters: z.record(z.string(), z.number().int()),
-};
+const clusterNumbers = { clusters: perClass("integer"), allowedClusters: perClass("integer") };
 
 export const RunEventView = z.discriminatedUnion("type", [
   RunRequested.omit(internal).extend({ epochs: z.number().int() }),
@@ -37,13 +35,13 @@ export const RunEventView = z.discriminatedUnion("type", [
   EpochTrained.omit(internal),
   EpochValidated.omit({ ...internal, confusion: true, falseNegatives: true })
     .extend({
-      falseNegatives: z.record(z.string(), z.number()),
+      falseNegatives: perClass("number"),
       /** The fold's best epoch so far, by which it is scored in the end. */
       bestEpoch: z.number().int().optional(),
     }),
-  AdaptationPlanned.omit(internal).extend(perClass),
+  AdaptationPlanned.omit(internal).extend(clusterNumbers),
   FeaturesExtracted.omit({ ...internal, features: true, images: true }),
-  DatasetRelabelled.omit(internal).extend(perClass),
+  DatasetRelabelled.omit(internal).extend(clusterNumbers),
   FoldCompleted.omit({ ...internal, confusion: true, predictions: true }),
   RunCompleted.omit({ v: true, report: true }),
   RunFailed.omit({ v: true }),
@@ -54,7 +52,7 @@ export type RunEventView = z.infer<typeof RunEventView>;
 export const DatasetEventView = z.discriminatedUnion("type", [
   DatasetRequested.omit({ v: true }),
   DatasetImported.omit({ v: true, manifest: true }),
-  DatasetFailed.omit({ v: true }),
+  DatasetFailed.omit({ v: true, report: true }),
 ]).meta({ id: "DatasetEvent" });
 export type DatasetEventView = z.infer<typeof DatasetEventView>;
 
@@ -62,16 +60,16 @@ export type DatasetEventView = z.infer<typeof DatasetEventView>;
 export const runEventView = (event: Exclude<Event, DatasetEvent | ShardEvent>): RunEventView => {
   if (!isFoldEvent(event)) return RunEventView.parse(event);
   const { spec, state } = event;
-  const perClass = <A>(valueOf: (i: number) => A) =>
+  const byName = <A>(valueOf: (i: number) => A) =>
     Object.fromEntries(spec.classes.map((name, i) => [name, valueOf(i)]));
   return RunEventView.parse({
     ...event,
     epochs: spec.epochs,
-    clusters: perClass((i) => state.classes[i]?.clusters),
-    allowedClusters: perClass((i) => state.classes[i]?.allowedClusters),
+    clusters: byName((i) => state.classes[i]?.clusters),
+    allowedClusters: byName((i) => state.classes[i]?.allowedClusters),
     ...(event.type === "epoch.validated"
       ? {
-        falseNegatives: perClass((i) => event.falseNegatives[i] ?? 0),
+        falseNegatives: byName((i) => event.falseNegatives[i] ?? 0),
         ...(state.best ? { bestEpoch: state.best.epoch } : {}),
       }
       : {}),

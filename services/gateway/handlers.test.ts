@@ -11,7 +11,7 @@ import { Effect, Fiber, Stream } from "effect";
 import { expect } from "expect";
 import { join } from "node:path";
 import { importDataset } from "./handlers.ts";
-import { withGateway, writeImages } from "./testing.ts";
+import { importSettings, withGateway, writeImages } from "./testing.ts";
 import { importWorkspace, removeAbandonedWorkspaces } from "./workspace.ts";
 
 const requested = (dataset: string, path: string): EventOf<"dataset.requested"> => ({
@@ -20,8 +20,7 @@ const requested = (dataset: string, path: string): EventOf<"dataset.requested"> 
   at: new Date().toISOString(),
   dataset,
   path,
-  maxSide: 64,
-  minClassImages: 5,
+  ...importSettings,
 });
 
 const refused = new BusError({ reason: { _tag: "Refused" }, message: "the store is full" });

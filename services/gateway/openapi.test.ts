@@ -30,6 +30,7 @@ Deno.test(
       "get /v1/datasets",
       "get /v1/datasets/{name}",
       "get /v1/datasets/{name}/events",
+      "get /v1/datasets/{name}/rejected.csv",
       "get /v1/runs",
       "get /v1/runs/{id}",
       "get /v1/runs/{id}/events",

@@ -119,6 +119,27 @@ Deno.test(
 );
 
 Deno.test(
+  "page: an import that fails shows its warnings and what was left out, by reason, with a download",
+  options,
+  withPage(async (page, gateway) => {
+    const folder = join(gateway.root, "unusable");
+    for (const name of ["a", "<img src=x onerror=alert(1)>"]) {
+      await writeImages(join(folder), { [name]: 3 });
+      await Deno.writeTextFile(join(folder, name, "empty.png"), "");
+    }
+    await gateway.import("unusable");
+    await page.goto(`${gateway.base}/#/datasets/unusable`);
+    await page.getByRole("heading", { name: /^Left out/ }).waitFor();
+    expect(await page.getByRole("row", { name: /^is empty/ }).innerText()).toMatch(/2$/);
+    await page.getByText("File by file").click();
+    await page.getByRole("row", { name: /onerror.*empty\.png/ }).waitFor();
+    const download = page.waitForEvent("download");
+    await page.getByRole("link", { name: "rejected.csv", exact: true }).click();
+    expect((await download).suggestedFilename()).toBe("unusable-rejected.csv");
+  }),
+);
+
+Deno.test(
   "page: with a token it asks for it once; a run is cancelled after a question",
   options,
   withPage(async (page, gateway) => {

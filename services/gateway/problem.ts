@@ -18,7 +18,7 @@ export const problems = {
   "unknown-run": { status: 404, title: "There is no such run" },
   "method-not-allowed": { status: 405, title: "This address doesn't know the method" },
   "dataset-busy": { status: 409, title: "The dataset is being imported" },
-  "dataset-failed": { status: 409, title: "The dataset could not be imported" },
+  "dataset-failed": { status: 409, title: "The dataset can't be used" },
   "run-ended": { status: 409, title: "The run has ended" },
   "no-result": { status: 409, title: "The run has no such result" },
   "result-lost": { status: 410, title: "The result was deleted" },

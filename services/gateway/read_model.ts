@@ -4,6 +4,7 @@ import {
   DatasetProgress,
   type DatasetView,
   describeFailure,
+  ImportReport,
   isFoldEvent,
   isShardEvent,
   isTerminal,
@@ -15,7 +16,7 @@ import {
   subjects,
   type TerminalEvent,
 } from "@subtaxa/contracts";
-import { type DatasetError, readManifest } from "@subtaxa/dataset";
+import { DatasetError, readManifest } from "@subtaxa/dataset";
 import {
   addUp,
   type Awaited,
@@ -27,12 +28,14 @@ import {
   withAbsent,
   withProgress,
 } from "@subtaxa/runs";
-import { Cache, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
+import { Cache, Cause, Context, Effect, Exit, Layer, Schedule, Stream, SubscriptionRef } from "effect";
 import {
   type DatasetLog,
-  datasetView,
+  failedView,
+  importingView,
   isDatasetEvent,
   projectDataset,
+  readyView,
   withDatasetProgress,
 } from "./dataset_log.ts";
 
@@ -61,6 +64,25 @@ const heard = (entry: Entry, said: RunProgress): Entry => {
   };
 };
 
+/** Whether a blob is lost or damaged for good, not just out of reach. */
+const isLasting = ({ reason }: BusError | DatasetError) =>
+  !["Unreachable", "Closed", "Refused"].includes(reason._tag);
+
+/** Reads what an import that failed has reported. */
+const readReport = (ref: BlobRef): Effect.Effect<ImportReport, BusError | DatasetError, Blobs> =>
+  Effect.gen(function* () {
+    const bytes = yield* (yield* Blobs).get(ref);
+    return yield* Effect.try({
+      try: () => ImportReport.parse(JSON.parse(new TextDecoder().decode(bytes))),
+      catch: (cause) =>
+        new DatasetError({
+          reason: { _tag: "ManifestInvalid", source: ref.key },
+          message: `${ref.key} is no import report of this version: import the dataset again`,
+          cause,
+        }),
+    });
+  });
+
 /**
  * The runs and datasets of the event log, folded in memory: once the layer is built they hold all that could be read by then, save while
  * the bus is silent for seconds; then they are kept up with the stream. Nothing here is stored; the log is the truth.
@@ -84,6 +106,8 @@ export class ReadModel extends Context.Service<ReadModel, {
     BusError | DatasetError
   >;
   manifest(ref: BlobRef): Effect.Effect<Manifest, BusError | DatasetError>;
+  /** What the latest import of a dataset has reported; null where it has ended without a report, or has not ended. */
+  report(log: DatasetLog): Effect.Effect<ImportReport | null, BusError | DatasetError>;
   /** Sequence of the newest fact that is part of what the others answer. */
   readonly position: Effect.Effect<number>;
   /** Waits until the fact with this sequence is part of what the others answer; not for ever, should the bus be gone. */
@@ -178,30 +202,46 @@ export class ReadModel extends Context.Service<ReadModel, {
       });
       yield* caughtUp;
 
-      const manifests = yield* Cache.makeWith(
-        (key: string) => Effect.provideService(readManifest(JSON.parse(key) as BlobRef), Blobs, blobs),
-        { capacity: 16, timeToLive: (exit) => Exit.isSuccess(exit) ? "1 hour" : "1 second" },
-      );
-      const manifest = (ref: BlobRef) => Cache.get(manifests, JSON.stringify(ref));
+      const reading = <A>(read: (ref: BlobRef) => Effect.Effect<A, BusError | DatasetError, Blobs>) =>
+        Effect.map(
+          Cache.makeWith(
+            (key: string) => Effect.provideService(read(JSON.parse(key) as BlobRef), Blobs, blobs),
+            // what a blob says never changes; whether it is there may
+            {
+              capacity: 16,
+              timeToLive: (exit) =>
+                Exit.isSuccess(exit) || Cause.squash(exit.cause) instanceof DatasetError
+                  ? "1 hour"
+                  : "1 second",
+            },
+          ),
+          (cache) => (ref: BlobRef) => Cache.get(cache, JSON.stringify(ref)),
+        );
+      const manifest = yield* reading(readManifest);
+      const failedReport = yield* reading(readReport);
 
-      const viewOf = (log: DatasetLog) =>
-        log.end?.event.type !== "dataset.imported"
-          ? Effect.succeed(datasetView(log, null))
-          : manifest(log.end.event.manifest).pipe(
-            Effect.map((manifest) => datasetView(log, manifest)),
-            Effect.catchIf(
-              // lost or damaged for good, not just out of reach
-              ({ reason }) => !["Unreachable", "Closed", "Refused"].includes(reason._tag),
-              (error) =>
-                Effect.succeed<DatasetView>({
-                  name: log.name,
-                  state: "failed",
-                  classes: [],
-                  rejected: [],
-                  error: describeFailure(error),
-                }),
-            ),
+      const report = (log: DatasetLog): Effect.Effect<ImportReport | null, BusError | DatasetError> => {
+        const end = log.end?.event;
+        if (end?.type === "dataset.imported") return manifest(end.manifest);
+        return end?.report ? failedReport(end.report) : Effect.succeed(null);
+      };
+
+      const viewOf = (log: DatasetLog): Effect.Effect<DatasetView, BusError | DatasetError> => {
+        const end = log.end?.event;
+        if (!end) return Effect.succeed(importingView(log));
+        return end.type === "dataset.imported"
+          ? manifest(end.manifest).pipe(
+            Effect.map((manifest) => readyView(log, manifest)),
+            Effect.catchIf(isLasting, (error) => Effect.succeed(failedView(log, describeFailure(error)))),
+          )
+          : report(log).pipe(
+            Effect.map((report) => failedView(log, end.error, report ?? undefined)),
+            Effect.catchIf(isLasting, (error) => {
+              const message = `${end.error.message} (which files were rejected is lost: ${error.message})`;
+              return Effect.succeed(failedView(log, { ...end.error, message }));
+            }),
           );
+      };
       const runView = ({ view, progress }: Entry): RunView =>
         withAbsent(progress ? withProgress(view, progress) : view, until);
 
@@ -225,6 +265,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             return log ? viewOf(log).pipe(Effect.map((view) => ({ log, view }))) : Effect.succeed(undefined);
           }),
         manifest,
+        report,
         position: SubscriptionRef.get(position),
         seen,
       });

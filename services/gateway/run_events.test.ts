@@ -185,7 +185,7 @@ Deno.test(
       folds: [{ fold: 0, bestEpoch: 1, metrics, confusion: [[1, 0], [1, 0]] }],
     });
     expect((await (await at("predictions.csv")).text()).trim().split("\n")).toEqual([
-      "image,fold,true,predicted,ash,birch",
+      "image,fold,true,predicted,probability:ash,probability:birch",
       "ash/002.png,0,ash,ash,0.75,0.25",
       "birch/001.png,0,birch,ash,0.5,0.5",
     ]);

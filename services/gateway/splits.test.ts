@@ -1,25 +1,15 @@
-import type { Manifest } from "@subtaxa/contracts";
+import { syntheticManifest } from "@subtaxa/runs/testing";
 import { Effect, Exit } from "effect";
 import { expect } from "expect";
 import { checkSplits } from "./splits.ts";
 
-const manifest = (counts: Record<string, number>): Manifest => ({
-  v: 1,
-  name: "d",
-  classes: Object.keys(counts),
-  images: Object.values(counts).flatMap((count, label) =>
-    Array.from({ length: count }, (_, i) => ({
-      path: `${label}/${i}`,
-      class: label,
-      side: 1,
-      channels: 1 as const,
-      shard: 0,
-      offset: 0,
-    }))
-  ),
-  shards: [],
-  rejected: [],
-});
+const manifest = (counts: Record<string, number>) =>
+  syntheticManifest({
+    classes: Object.keys(counts),
+    images: Object.values(counts).flatMap((count, label) =>
+      Array.from({ length: count }, (_, i) => ({ path: `${label}/${i}`, class: label }))
+    ),
+  });
 const check = (counts: Record<string, number>, folds: number) =>
   Effect.runSyncExit(checkSplits(manifest(counts), { seed: 3, folds }));
 const refusal = (counts: Record<string, number>, folds: number) =>

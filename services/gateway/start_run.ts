@@ -70,7 +70,7 @@ const pinnedSpec = (
     if (view.state === "failed" || end?.type !== "dataset.imported") {
       return yield* problem(
         "dataset-failed",
-        `dataset '${name}' could not be imported, so nothing can be trained on it: ${view.error?.message}`,
+        `dataset '${name}' can't be used, so no run can be started on it: ${view.error?.message}`,
       );
     }
     const manifest = yield* model.manifest(end.manifest);

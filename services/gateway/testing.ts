@@ -144,6 +144,12 @@ const gatewayAt = (
   };
 };
 
+/** Settings of an import as `dataset.requested` has them. */
+export const importSettings = {
+  ...{ maxSide: 64, minClassImages: 5, bitDepth: null, offset: null, pixelSize: null },
+  onLabelConflict: "keep",
+} as const;
+
 /** Class folders with that many images of noise each, all different. */
 export const writeImages = async (folder: string, classes: Record<string, number>, side = 8) => {
   for (const [name, images] of Object.entries(classes)) {

@@ -69,6 +69,16 @@ export type RunState = z.infer<typeof RunState>;
 export const hasEnded = ({ state }: { readonly state: RunState }): boolean =>
   state !== "queued" && state !== "running";
 
+/**
+ * A number per class, by the class's name. A record of zod would leave out `__proto__`, which a class may be called. A class may
+ * also be called `constructor`: look up a name with `Object.hasOwn`.
+ */
+export const perClass = (type: "integer" | "number") =>
+  z.custom<Readonly<Record<string, number>>>((given) =>
+    typeof given === "object" && given !== null && !Array.isArray(given) &&
+    Object.values(given).every(type === "integer" ? Number.isInteger : Number.isFinite)
+  ).meta({ type: "object", additionalProperties: { type } });
+
 /** One validated epoch of one fold. */
 export const EpochView = z.object({
   fold: z.number().int(),
@@ -82,10 +92,10 @@ export const EpochView = z.object({
   negativeDistance: z.number().optional(),
   ...Metrics.shape,
   /** Sub-classes per class that this epoch was trained on. */
-  clusters: z.record(z.string(), z.number().int()),
-  falseNegatives: z.record(z.string(), z.number()),
+  clusters: perClass("integer"),
+  falseNegatives: perClass("number"),
   /** Upper limits after this epoch's adaptation; those before it where there was none. */
-  allowedClusters: z.record(z.string(), z.number().int()),
+  allowedClusters: perClass("integer"),
   /** NMI of the relabelling after this epoch with the assignment before it. */
   agreement: z.number().optional(),
   clustererVersion: z.string().optional().describe(

@@ -99,17 +99,14 @@ export const Manifest = z.object({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
+/** What the reason has in common with those of other files. */
+export const reasonGroup = (reason: string): string => reason.split(": ", 1)[0]!;
+
 /** Rejected files by what their reasons have in common, the largest group first. */
 export const reasonGroups = (
   rejected: readonly Rejected[],
 ): readonly { readonly reason: string; readonly files: readonly Rejected[] }[] => {
-  const groups = new Map<string, Rejected[]>();
-  for (const one of rejected) {
-    const reason = one.reason.split(": ", 1)[0]!;
-    const group = groups.get(reason);
-    if (group) group.push(one);
-    else groups.set(reason, [one]);
-  }
+  const groups = Map.groupBy(rejected, ({ reason }) => reasonGroup(reason));
   return [...groups].map(([reason, files]) => ({ reason, files }))
     .sort((a, b) => b.files.length - a.files.length);
 };

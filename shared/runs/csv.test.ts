@@ -1,15 +1,10 @@
 import { expect } from "expect";
-import type { Labels, Manifest, Predictions } from "@subtaxa/contracts";
-import { labelsCsv, predictionsCsv } from "./mod.ts";
+import type { Labels, Predictions } from "@subtaxa/contracts";
+import { labelsCsv, predictionsCsv, rejectedCsv } from "./mod.ts";
+import { syntheticManifest } from "./testing.ts";
 
-const manifest = (classes: string[], paths: string[]): Manifest => ({
-  v: 1,
-  name: "made-up",
-  classes,
-  images: paths.map((path) => ({ path, class: 0, side: 1, channels: 1, shard: 0, offset: 0 })),
-  shards: [],
-  rejected: [],
-});
+const manifest = (classes: string[], paths: string[]) =>
+  syntheticManifest({ classes, images: paths.map((path) => ({ path, class: 0 })) });
 const hostile = manifest(['big, "round"', "line\nbreak", "κωπήποδα"], ["a/1.png", 'a/"2",.png', "κ/3.png"]);
 const predictions: Predictions = {
   image: Uint32Array.of(2, 1),
@@ -29,10 +24,12 @@ const labels: Labels = {
 const text = async (pieces: AsyncIterable<string>) => (await Array.fromAsync(pieces)).join("");
 
 /** Reads a table by Python's csv module: the other end of the contract. */
-const readByPython = async (table: string): Promise<string[][]> => {
+const readByPython = async <Row = string[]>(table: string, reader = "reader"): Promise<Row[]> => {
+  const program = `import csv, io, json, sys
+text = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="")
+print(json.dumps(list(csv.${reader}(text))))`;
   const child = new Deno.Command("python3", {
-    args: ["-c", "import csv, json, sys; print(json.dumps(list(csv.reader(sys.stdin))))"],
-    env: { PYTHONIOENCODING: "utf-8" },
+    args: ["-c", program],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -44,11 +41,82 @@ const readByPython = async (table: string): Promise<string[][]> => {
 
 Deno.test("predictions come back by another reader, to the last bit", async () => {
   const rows = await readByPython(await text(predictionsCsv([{ fold: 1, predictions }], hostile)));
-  expect(rows[0]).toEqual(["image", "fold", "true", "predicted", ...hostile.classes]);
+  const columns = hostile.classes.map((name) => `probability:${name}`);
+  expect(rows[0]).toEqual(["image", "fold", "true", "predicted", ...columns]);
   expect(rows[1]?.slice(0, 4)).toEqual(["κ/3.png", "1", "κωπήποδα", "κωπήποδα"]);
   expect(rows[2]?.slice(0, 4)).toEqual(['a/"2",.png', "1", 'big, "round"', "line\nbreak"]);
   const numbers = rows.slice(1).flatMap((row) => row.slice(4).map(Number));
   expect(Float32Array.from(numbers)).toEqual(predictions.probability);
+});
+
+/** Those of the field report `names`, and some that could be taken for other columns. */
+const names = [
+  ...['=HYPERLINK("x","y")', "-1+1", "@sum", "image", "true", 'a,b "q"', "line\nbreak", "+1", "\ttab"],
+  ...["<img src=x onerror=alert(1)>", "__proto__", "10", "2", "Chaetoceros", "chaetoceros", "constructor"],
+  ...["Ångström".normalize("NFC"), "Ångström".normalize("NFD"), "probability:image", "fold", "\rreturn"],
+];
+const ofNames: Predictions = {
+  image: Uint32Array.from(names, (_, i) => i),
+  true: Uint16Array.from(names, (_, i) => i),
+  predicted: Uint16Array.from(names, (_, i) => (i + 1) % names.length),
+  probability: Float32Array.from({ length: names.length ** 2 }, (_, i) => (i + 1) / 7),
+  classes: names.length,
+};
+const named = manifest(names, names.map((name) => `${name}/1.png`));
+
+Deno.test("whatever classes are called, a column of theirs is no other column", async () => {
+  const table = await text(predictionsCsv([{ fold: 3, predictions: ofNames }], named));
+  const rows = await readByPython<Record<string, string>>(table, "DictReader");
+  expect(rows.length).toBe(names.length);
+  for (const [i, row] of rows.entries()) {
+    expect(Object.keys(row).length).toBe(4 + names.length);
+    expect(row["image"]).toBe(`${names[i]}/1.png`);
+    expect([row["fold"], row["true"], row["predicted"]]).toEqual([
+      "3",
+      names[i],
+      names[(i + 1) % names.length],
+    ]);
+    expect(names.map((name) => Math.fround(Number(row[`probability:${name}`])))).toEqual(
+      Array.from(ofNames.probability.subarray(i * names.length, (i + 1) * names.length)),
+    );
+  }
+});
+
+Deno.test("for a spreadsheet, no text begins like a formula, and figures stay figures", async () => {
+  const negative = { ...ofNames, probability: ofNames.probability.map((value) => -value) };
+  const tables = [
+    ...[predictionsCsv([{ fold: 0, predictions: negative }], named, { spreadsheet: true })],
+    ...[
+      labelsCsv([{ fold: 0, epoch: 1, labels }], manifest(["@a", "=b"], ["=b/1", "-c/2"]), {
+        spreadsheet: true,
+      }),
+    ],
+    rejectedCsv(names.map((file) => ({ file, reason: `+${file}: why` })), { spreadsheet: true }),
+  ];
+  for (const table of tables) {
+    const written = await text(table);
+    expect(written.startsWith("\uFEFF")).toBe(true);
+    const cells = (await readByPython(written.slice(1))).flat();
+    const formulas = cells.filter((cell) => /^[=+\-@\t\r]/.test(cell));
+    expect(formulas.filter((cell) => !/^-[\d.]+$/.test(cell))).toEqual([]);
+  }
+  const [, first] = await readByPython(
+    (await text(predictionsCsv([{ fold: 0, predictions: negative }], named, { spreadsheet: true }))).slice(1),
+  );
+  expect(first!.slice(0, 3)).toEqual([`'${names[0]}/1.png`, "0", `'${names[0]}`]);
+  expect(Math.fround(Number(first![4]))).toBe(negative.probability[0]);
+});
+
+Deno.test("rejected files with reason and group, as they are", async () => {
+  const rejected = [
+    { file: "=a/1.png", reason: "truncated: 3 bytes, 7 are missing" },
+    { file: 'b/"2"\n.png', reason: "is empty" },
+  ];
+  expect(await readByPython(await text(rejectedCsv(rejected)))).toEqual([
+    ["file", "reason", "group"],
+    ["=a/1.png", "truncated: 3 bytes, 7 are missing", "truncated"],
+    ['b/"2"\n.png', "is empty", "is empty"],
+  ]);
 });
 
 Deno.test("labels of every table, in order; tables may come one by one", async () => {
@@ -80,7 +148,9 @@ Deno.test("a long table comes in pieces and is whole", async () => {
     predictionsCsv([{ fold: 0, predictions: long }], manifest(["a", "b"], ["a/1.png"])),
   );
   expect(pieces.length).toBeGreaterThan(3);
-  expect(pieces.join("")).toBe("image,fold,true,predicted,a,b\n" + "a/1.png,0,a,a,0,0\n".repeat(count));
+  expect(pieces.join("")).toBe(
+    "image,fold,true,predicted,probability:a,probability:b\n" + "a/1.png,0,a,a,0,0\n".repeat(count),
+  );
 });
 
 Deno.test("a table of another dataset is refused", async () => {

@@ -1,28 +1,38 @@
 import { stringify } from "csv-stringify/sync";
-import type { Labels, Manifest, Predictions } from "@subtaxa/contracts";
+import { type Labels, type Manifest, type Predictions, reasonGroup, type Rejected } from "@subtaxa/contracts";
 
 /**
- * Tables for people and spreadsheets: UTF-8, comma-separated, quoted as in RFC 4180, lines end in LF. They come in
- * pieces, so that a server can send a large table without making others wait:
- * `ReadableStream.from(predictionsCsv(…)).pipeThrough(new TextEncoderStream())`.
+ * Tables: UTF-8, comma-separated, quoted as in RFC 4180, lines end in LF. They come in pieces, so that a server can send a
+ * large table without making others wait: `ReadableStream.from(predictionsCsv(…)).pipeThrough(new TextEncoderStream())`.
  */
+
+/** Who reads a table. */
+export interface CsvOptions {
+  /**
+   * For a spreadsheet: a byte order mark, by which Excel recognises UTF-8, and an apostrophe before text that it would take for
+   * a formula (text that begins with = + - @, a tab or a carriage return). Without it, names are exactly as they are.
+   */
+  readonly spreadsheet?: boolean;
+}
 
 const rowsPerPiece = 200;
 
 async function* csv<T>(
-  header: string[],
+  { header, spreadsheet = false }: CsvOptions & { readonly header: readonly string[] },
   parts: Iterable<T> | AsyncIterable<T>,
   rowsOf: (part: T) => Iterable<unknown[]>,
 ): AsyncGenerator<string> {
-  yield stringify([header]);
+  const text = (rows: readonly (readonly unknown[])[]) =>
+    stringify(rows as unknown[][], { escape_formulas: spreadsheet });
+  yield (spreadsheet ? "\uFEFF" : "") + text([header]);
   for await (const part of parts) {
     let piece: unknown[][] = [];
     for (const row of rowsOf(part)) {
       if (piece.push(row) < rowsPerPiece) continue;
-      yield stringify(piece);
+      yield text(piece);
       piece = [];
     }
-    if (piece.length > 0) yield stringify(piece);
+    if (piece.length > 0) yield text(piece);
   }
 }
 
@@ -45,16 +55,21 @@ export interface FoldPredictions {
   readonly predictions: Predictions;
 }
 
+/** The column of a class: with its prefix, no name of a class can be that of another column. */
+const probabilityOf = (className: string) => `probability:${className}`;
+
 /**
- * `image,fold,true,predicted`, then one column per class with its probability: every held-out image of the folds, in the
- * order given. Throws `RangeError` when they are predictions for another dataset.
+ * `image,fold,true,predicted`, then a column `probability:<class>` for each class: every held-out image of the folds, in
+ * the order given. Throws `RangeError` when they are predictions for another dataset.
  */
 export const predictionsCsv = (
   folds: Iterable<FoldPredictions> | AsyncIterable<FoldPredictions>,
   manifest: Manifest,
+  options: CsvOptions = {},
 ): AsyncIterable<string> => {
   const { classes } = manifest;
-  return csv(["image", "fold", "true", "predicted", ...classes], folds, function* ({ fold, predictions }) {
+  const header = ["image", "fold", "true", "predicted", ...classes.map(probabilityOf)];
+  return csv({ header, ...options }, folds, function* ({ fold, predictions }) {
     if (predictions.classes !== classes.length) {
       throw new RangeError(
         `fold ${fold} was predicted for ${predictions.classes} classes, but '${manifest.name}' has ${classes.length}`,
@@ -91,9 +106,10 @@ export interface EpochLabels {
 export const labelsCsv = (
   tables: Iterable<EpochLabels> | AsyncIterable<EpochLabels>,
   manifest: Manifest,
+  options: CsvOptions = {},
 ): AsyncIterable<string> => {
   const header = ["image", "fold", "epoch", "class", "subclass", "label", "distance"];
-  return csv(header, tables, function* ({ fold, epoch, labels }) {
+  return csv({ header, ...options }, tables, function* ({ fold, epoch, labels }) {
     for (const [i, image] of labels.image.entries()) {
       const name = manifest.classes[labels.class[i]!];
       if (name === undefined) {
@@ -114,3 +130,12 @@ export const labelsCsv = (
     }
   });
 };
+
+/** `file,reason,group`: what an import has left out, and what its reason has in common with those of others. */
+export const rejectedCsv = (
+  rejected: readonly Rejected[],
+  options: CsvOptions = {},
+): AsyncIterable<string> =>
+  csv({ header: ["file", "reason", "group"], ...options }, [rejected], function* (all) {
+    for (const { file, reason } of all) yield [file, reason, reasonGroup(reason)];
+  });

@@ -206,3 +206,24 @@ Deno.test("what is not the log of one run is refused", () => {
   expect(() => projectAll([...events.slice(0, 2), other[1]!])).toThrow(/'other' in the log of run 'made-up'/);
   expect(() => runLog([...events.slice(0, 2), other[1]!])).toThrow(RunLogError);
 });
+
+Deno.test("figures by class survive JSON and the contract, whatever classes are called", () => {
+  const classes = ["toString", "__proto__", "10", "2", "constructor"];
+  const log = syntheticRun({ classes, epochs: 2, folds: 1, seed: 1 });
+  const view = projectAll(log);
+  const read = RunView.parse(JSON.parse(JSON.stringify(view)));
+  expect(read.classes.map(({ name }) => name)).toEqual(classes);
+  const validated = log.flatMap((event) => event.type === "epoch.validated" ? [event] : []);
+  for (const [i, epoch] of read.history.entries()) {
+    for (const figures of [epoch.clusters, epoch.falseNegatives, epoch.allowedClusters]) {
+      expect(Object.keys(figures).sort()).toEqual(classes.toSorted());
+    }
+    expect(classes.map((name) => Object.getOwnPropertyDescriptor(epoch.falseNegatives, name)?.value)).toEqual(
+      validated[i]!.falseNegatives,
+    );
+  }
+  const [epoch] = view.history;
+  for (const wrong of [{ a: 1.5 }, { a: "1" }, [1], null]) {
+    expect(RunView.safeParse({ ...view, history: [{ ...epoch, clusters: wrong }] }).success).toBe(false);
+  }
+});

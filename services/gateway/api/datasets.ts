@@ -7,11 +7,13 @@ import {
   DatasetView,
   progressSubject,
 } from "@subtaxa/contracts";
+import { rejectedCsv } from "@subtaxa/runs";
 import { Effect, Semaphore } from "effect";
 import { isDatasetEvent } from "../dataset_log.ts";
 import { datasetEventView } from "../event_view.ts";
 import { importableFolder } from "../importable.ts";
 import { ReadModel } from "../read_model.ts";
+import { csvOptions, csvQuery, csvResponse } from "./csv.ts";
 import { jsonBody } from "./json_body.ts";
 import { problem, problemResponses } from "../problem.ts";
 import { everywhere, routes, withBody } from "./routes.ts";
@@ -56,11 +58,34 @@ const show = createRoute({
   method: "get",
   path: "/v1/datasets/{name}",
   tags,
-  summary: "One dataset: classes, counts, rejected files with reasons",
+  summary: "One dataset: classes, counts, rejected files with reasons, warnings",
+  description: "Of an import that has failed, what it had found by then.",
   request: { params },
   responses: {
     200: { description: "The dataset", content: { "application/json": { schema: View } } },
     ...problemResponses(...everywhere, "unknown-dataset"),
+  },
+});
+
+const rejected = createRoute({
+  method: "get",
+  path: "/v1/datasets/{name}/rejected.csv",
+  tags,
+  summary: "Files and classes that the latest import left out, with reasons",
+  description:
+    "`file,reason,group`, sorted by file; also of an import that has failed. `group` is what the reason has in common with " +
+    "those of other files.",
+  request: { params, query: csvQuery },
+  responses: {
+    200: { description: "Rejected files", content: { "text/csv": { schema: z.string() } } },
+    ...problemResponses(
+      ...everywhere,
+      "invalid-request",
+      "unknown-dataset",
+      "dataset-busy",
+      "dataset-failed",
+      "result-lost",
+    ),
   },
 });
 
@@ -80,6 +105,8 @@ const events = createRoute({
   },
 });
 
+const busy = (name: string) =>
+  problem("dataset-busy", `dataset '${name}' is being imported: wait until that has ended`);
 const unknown = (name: string) =>
   problem("unknown-dataset", `there is no dataset '${name}': import it with POST /v1/datasets`);
 
@@ -100,17 +127,14 @@ export const datasetRoutes = (run: Run) => {
   );
 
   api.openapi(create, async (c) => {
-    const { name, path, maxSide, minClassImages } = c.req.valid("json");
+    const { name, path, bitDepth, offset, pixelSize, ...settings } = c.req.valid("json");
     const view = await run(Effect.gen(function* () {
       const model = yield* ReadModel;
       const bus = yield* Bus;
       const folder = yield* importableFolder(path);
       const request = Effect.gen(function* () {
         if ((yield* model.dataset(name))?.view.state === "importing") {
-          return yield* problem(
-            "dataset-busy",
-            `dataset '${name}' is being imported: wait until that has ended`,
-          );
+          return yield* busy(name);
         }
         const { seq } = yield* bus.publish({
           type: "dataset.requested",
@@ -118,8 +142,10 @@ export const datasetRoutes = (run: Run) => {
           at: new Date().toISOString(),
           dataset: name,
           path: folder,
-          maxSide,
-          minClassImages,
+          ...settings,
+          bitDepth: bitDepth ?? null,
+          offset: offset ?? null,
+          pixelSize: pixelSize ?? null,
         });
         yield* model.seen(seq);
       });
@@ -130,6 +156,23 @@ export const datasetRoutes = (run: Run) => {
   });
 
   api.openapi(show, async (c) => c.json((await run(known(c.req.valid("param").name))).view, 200));
+
+  api.openapi(rejected, (c) => {
+    const { name } = c.req.valid("param");
+    return run(Effect.gen(function* () {
+      const { log, view: { state, error } } = yield* known(name);
+      if (state === "importing") return yield* busy(name);
+      const report = yield* (yield* ReadModel).report(log);
+      if (report) {
+        const table = rejectedCsv(report.rejected, csvOptions(c.req.valid("query")));
+        return csvResponse(table, `${name}-rejected.csv`);
+      }
+      return yield* problem(
+        "dataset-failed",
+        `dataset '${name}' has no list of rejected files, because its import failed without one: ${error?.message}`,
+      );
+    }));
+  });
 
   api.openapi(events, async (c) => {
     const { name } = c.req.valid("param");

@@ -15,50 +15,67 @@ import { Effect } from "effect";
 import { ReadModel } from "../read_model.ts";
 import { problem, type ProblemKind, problemResponses } from "../problem.ts";
 import { everywhere, routes } from "./routes.ts";
+import { csvOptions, csvQuery, csvResponse } from "./csv.ts";
 import { knownRun, params } from "./runs.ts";
 import type { Run } from "./runtime.ts";
 
 const tags = ["results"];
 
-const result = (path: string, summary: string, type: string, schema: z.ZodType, description = "") =>
+const route = <Q extends z.ZodObject>(
+  { path, summary, description = "", type, schema, query, problems = [] }: {
+    readonly path: string;
+    readonly summary: string;
+    readonly description?: string;
+    readonly type: string;
+    readonly schema: z.ZodType;
+    readonly query: Q;
+    readonly problems?: readonly ProblemKind[];
+  },
+) =>
   createRoute({
     method: "get",
     path: `/v1/runs/{id}/${path}`,
     tags,
     summary,
     description,
-    request: { params },
+    request: { params, query },
     responses: {
       200: { description: summary, content: { [type]: { schema } } },
-      ...problemResponses(
-        ...everywhere,
-        ...(["unknown-run", "no-result", "result-lost"] satisfies ProblemKind[]),
-      ),
+      ...problemResponses(...everywhere, "unknown-run", "no-result", "result-lost", ...problems),
     },
   });
 
-const metrics = result(
-  "metrics",
-  "Held-out metrics and confusion matrices",
-  "application/json",
-  RunMetricsView.meta({ id: "RunMetrics" }),
-);
-const predictions = result(
+const table = (path: string, summary: string, description: string) =>
+  route({
+    ...{ path, summary, description, type: "text/csv", schema: z.string(), query: csvQuery },
+    problems: ["invalid-request", "dataset-failed"],
+  });
+
+const metrics = route({
+  path: "metrics",
+  summary: "Held-out metrics and confusion matrices",
+  type: "application/json",
+  schema: RunMetricsView.meta({ id: "RunMetrics" }),
+  query: z.object({}),
+});
+const predictions = table(
   "predictions.csv",
   "Held-out images with true and predicted class",
-  "text/csv",
-  z.string(),
-  "`image,fold,true,predicted`, then one probability column per class: every metric can be recomputed from it.",
+  "`image,fold,true,predicted`, then a column `probability:<class>` per class: every metric can be recomputed from it.",
 );
-const labels = result(
+const labels = table(
   "labels.csv",
   "Pseudo-labels of the training images, epoch by epoch",
-  "text/csv",
-  z.string(),
   "`image,fold,epoch,class,subclass,label,distance`: what each epoch was trained on. Epochs for which every class was " +
     "whole are left out; when that is every epoch so far, there is no such result. Also for a run that goes on, as far as it is.",
 );
-const report = result("report", "The report, one self-contained HTML file", "text/html", z.string());
+const report = route({
+  path: "report",
+  summary: "The report, one self-contained HTML file",
+  type: "text/html",
+  schema: z.string(),
+  query: z.object({}),
+});
 
 /** The report's scripts and styles are its own and inline; as a sandbox it can't use the API in the reader's name. */
 const reportPolicy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
@@ -118,15 +135,6 @@ const inCache = <A extends { readonly ref: BlobRef }>(parts: readonly A[]) =>
 
 type Read = () => Promise<Uint8Array>;
 
-/** A table of text as a download, made while it is sent. */
-const csv = (pieces: AsyncIterable<string>, file: string) =>
-  new Response(ReadableStream.from(pieces).pipeThrough(new TextEncoderStream()), {
-    headers: {
-      "content-type": "text/csv; charset=utf-8",
-      "content-disposition": `attachment; filename="${file}"`,
-    },
-  });
-
 const readPredictions = async function* (folds: readonly { fold: number; read: Read }[]) {
   for (const { fold, read } of folds) yield { fold, predictions: decodePredictions(await read()) };
 };
@@ -150,6 +158,7 @@ export const resultRoutes = (run: Run) => {
 
   api.openapi(predictions, (c) => {
     const id = idOf(c);
+    const options = csvOptions(c.req.valid("query"));
     return run(Effect.gen(function* () {
       const { spec } = yield* completed(id, "predictions");
       const { folds } = runLog(yield* historyOf(id));
@@ -157,12 +166,14 @@ export const resultRoutes = (run: Run) => {
         completed ? [{ fold, ref: completed.predictions }] : []
       );
       const manifest = yield* (yield* ReadModel).manifest(spec.manifest);
-      return csv(predictionsCsv(readPredictions(yield* inCache(parts)), manifest), `${id}-predictions.csv`);
+      const table = predictionsCsv(readPredictions(yield* inCache(parts)), manifest, options);
+      return csvResponse(table, `${id}-predictions.csv`);
     }));
   });
 
   api.openapi(labels, (c) => {
     const id = idOf(c);
+    const options = csvOptions(c.req.valid("query"));
     return run(Effect.gen(function* () {
       const { view, spec } = yield* knownRun(id);
       if (!usesClustering(view.method)) return yield* noLabels(id, view);
@@ -173,7 +184,8 @@ export const resultRoutes = (run: Run) => {
       });
       if (parts.length === 0) return yield* noLabels(id, view);
       const manifest = yield* (yield* ReadModel).manifest(spec.manifest);
-      return csv(labelsCsv(readLabels(yield* inCache(parts)), manifest), `${id}-labels.csv`);
+      const table = labelsCsv(readLabels(yield* inCache(parts)), manifest, options);
+      return csvResponse(table, `${id}-labels.csv`);
     }));
   });
 

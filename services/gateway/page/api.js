@@ -49,7 +49,9 @@ export const call = async (method, path, body) => {
     return call(method, path, body);
   }
   const text = await answer.text();
-  const value = /json/.test(answer.headers.get("content-type") ?? "") ? JSON.parse(text) : { detail: text };
+  const value = /json/.test(answer.headers.get("content-type") ?? "")
+    ? JSON.parse(text)
+    : { detail: text || `the answer has status ${answer.status} and no text` };
   if (!answer.ok) throw new ApiProblem(value);
   return value;
 };

@@ -1,5 +1,6 @@
 import { ApiProblem, call, follow } from "./api.js";
 import { badge, bar, count, fill, h, percent, table, time } from "./dom.js";
+import { findingsOf } from "./findings.js";
 import { wire, wireButtons } from "./forms.js";
 import { ended, showRun } from "./run.js";
 
@@ -34,7 +35,7 @@ const datasetTable = (datasets) =>
         : h("span", {}, stateOf(one)),
       one.state === "ready" && String(one.classes.length),
       one.state === "ready" && String(images(one)),
-      one.state === "ready" && String(one.rejected.length),
+      one.state !== "importing" && String(one.rejected.length),
     ]),
   );
 
@@ -139,14 +140,8 @@ const showDataset = (element, name) => {
           [{ text: "Class" }, { text: "Images", number: true }],
           dataset.classes.map((one) => [one.name, String(one.images)]),
         ),
-        dataset.rejected.length > 0 && h("h2", {}, `Left out (${dataset.rejected.length})`),
-        dataset.rejected.length > 0 && table(
-          "Files that were left out",
-          [{ text: "File" }, { text: "Reason" }],
-          dataset.rejected.slice(0, 500).map((one) => [one.file, one.reason]),
-        ),
-        dataset.rejected.length > 500 && h("p", { class: "quiet" }, "The first 500; the API lists all."),
       ],
+      dataset.state !== "importing" && findingsOf(dataset),
     );
   const path = `/v1/datasets/${encodeURIComponent(name)}`;
   let state = "importing";
@@ -159,7 +154,7 @@ const showDataset = (element, name) => {
   };
   const hear = (type, event) => {
     if (type !== "progress") load().catch((error) => note(`Waiting for the gateway: ${error.message}`));
-    else draw({ name, state: "importing", classes: [], rejected: [], progress: event });
+    else draw({ name, state: "importing", progress: event });
   };
   load().then(() => {
     if (!stopped && state === "importing") {

@@ -1,0 +1,168 @@
+import { Blobs } from "@subtaxa/bus";
+import {
+  type BlobRef,
+  CONTRACT_VERSION,
+  type DatasetView,
+  type Event,
+  type ImportReport,
+} from "@subtaxa/contracts";
+import { syntheticManifest } from "@subtaxa/runs/testing";
+import { Effect } from "effect";
+import { expect } from "expect";
+import { sweep } from "./sweep.ts";
+import { type Gateway, importSettings, problemIn, withGateway } from "./testing.ts";
+
+const report: ImportReport = {
+  rejected: [
+    { file: "=a/1.tif", reason: "holds samples that are fractions: convert it to 16 bits" },
+    { file: "a/2.tif", reason: "is empty" },
+    { file: "b/1.tif", reason: "holds samples that are fractions: convert it to 8 bits" },
+  ],
+  warnings: [{ kind: "depth", message: "16-bit images have 12 bits" }],
+  labelConflicts: [{
+    pixelHash: "1".repeat(64),
+    files: [{ path: "a/3.tif", class: "a" }, { path: "b/3.tif", class: "b" }],
+  }],
+  depth: { bits: 12, offset: 0 },
+};
+
+const put = (gateway: Gateway, value: unknown) =>
+  gateway.run(
+    Effect.flatMap(Blobs, (blobs) => blobs.put(new TextEncoder().encode(JSON.stringify(value)))),
+  );
+
+type End = { readonly report: BlobRef | null } | { readonly manifest: BlobRef };
+
+/** An import that has ended, by its facts alone. */
+const ended = async (gateway: Gateway, dataset: string, end: End): Promise<void> => {
+  const head = { v: CONTRACT_VERSION, at: "2026-01-05T09:00:00.000Z", dataset } as const;
+  const last: Event = "manifest" in end
+    ? { ...head, type: "dataset.imported", ...end, images: 0, classes: 2, rejected: 0 }
+    : { ...head, type: "dataset.failed", ...end, error: { tag: "X/Y", message: "no class is usable" } };
+  await gateway.publish({ ...head, type: "dataset.requested", path: "/x", ...importSettings }, last);
+  const view = () => gateway.get(`/v1/datasets/${dataset}/events`).then((answer) => answer.text());
+  while (!(await view()).includes(last.type)) { /* it shows up a moment later */ }
+};
+
+const view = (gateway: Gateway, dataset: string) => gateway.json<DatasetView>(`/v1/datasets/${dataset}`);
+const rejectedCsv = (gateway: Gateway, dataset: string, query = "") =>
+  gateway.get(`/v1/datasets/${dataset}/rejected.csv${query}`);
+
+Deno.test(
+  "what an import found is shown, listed and downloaded, whether it succeeded or failed",
+  withGateway(async (gateway) => {
+    await ended(gateway, "unusable", { report: await put(gateway, report) });
+    const classes = ["a", "b"];
+    const images = classes.flatMap((name, i) => [{ path: `${name}/9.png`, class: i }]);
+    const manifest = { ...syntheticManifest({ name: "usable", classes, images }), ...report, pixelSize: 0.5 };
+    await ended(gateway, "usable", { manifest: await put(gateway, manifest) });
+    const found = {
+      rejected: report.rejected,
+      rejectedByReason: [
+        { reason: "holds samples that are fractions", files: 2 },
+        { reason: "is empty", files: 1 },
+      ],
+      warnings: report.warnings,
+      labelConflicts: report.labelConflicts,
+      depth: report.depth,
+    };
+    const views = [await view(gateway, "unusable"), await view(gateway, "usable")];
+    expect(views).toEqual([
+      {
+        ...{ name: "unusable", state: "failed", maxSide: 64, classes: [], ...found },
+        error: { tag: "X/Y", message: "no class is usable" },
+      },
+      {
+        ...{ name: "usable", state: "ready", maxSide: 64, ...found, pixelSize: 0.5 },
+        classes: [{ name: "a", images: 1 }, { name: "b", images: 1 }],
+      },
+    ]);
+    expect(await gateway.json("/v1/datasets")).toEqual(views);
+
+    for (const name of ["unusable", "usable"]) {
+      const plain = await rejectedCsv(gateway, name);
+      expect(plain.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+      expect(plain.headers.get("content-disposition")).toBe(`attachment; filename="${name}-rejected.csv"`);
+      const text = await plain.text();
+      expect(text.split("\n").slice(0, 3)).toEqual([
+        "file,reason,group",
+        "=a/1.tif,holds samples that are fractions: convert it to 16 bits,holds samples that are fractions",
+        "a/2.tif,is empty,is empty",
+      ]);
+      const bytes = new Uint8Array(
+        await (await rejectedCsv(gateway, name, "?spreadsheet=true")).arrayBuffer(),
+      );
+      expect(Array.from(bytes.slice(0, 3))).toEqual([0xef, 0xbb, 0xbf]);
+      expect(new TextDecoder().decode(bytes)).toBe(text.replace("=a/1.tif", "'=a/1.tif"));
+    }
+    const wrong = await problemIn(await rejectedCsv(gateway, "usable", "?spreadsheet=yes"), 422);
+    expect(wrong.errors?.map(({ field }) => field)).toEqual(["spreadsheet"]);
+    await problemIn(await rejectedCsv(gateway, "none"), 404);
+  }, { importer: false }),
+);
+
+Deno.test(
+  "a failed import without a list, or whose list is lost, says so beside its error; sweeping loses none",
+  withGateway(async (gateway) => {
+    const stored = await put(gateway, report);
+    await gateway.run(sweep);
+    expect(JSON.parse(new TextDecoder().decode(
+      await gateway.run(Effect.flatMap(Blobs, (blobs) => blobs.get(stored))),
+    ))).toEqual(report);
+
+    await ended(gateway, "nothing", { report: null });
+    expect(await view(gateway, "nothing")).toMatchObject({
+      state: "failed",
+      rejected: [],
+      error: { message: "no class is usable" },
+    });
+    const { detail } = await problemIn(await rejectedCsv(gateway, "nothing"), 409);
+    expect(detail).toContain("no class is usable");
+
+    const gone = { key: `sha256-${"0".repeat(64)}`, sha256: "0".repeat(64), bytes: 1 };
+    await ended(gateway, "lost", { report: gone });
+    const { error, rejected } = await view(gateway, "lost");
+    expect(rejected).toEqual([]);
+    expect(error).toMatchObject({ tag: "X/Y" });
+    expect(error!.message).toMatch(
+      /^no class is usable \(which files were rejected is lost: .* has no blob /,
+    );
+    await problemIn(await rejectedCsv(gateway, "lost"), 410);
+
+    await ended(gateway, "odd", { report: await put(gateway, { rejected: "many" }) });
+    expect((await view(gateway, "odd")).error!.message).toContain("no import report of this version");
+
+    await gateway.publish({
+      ...{ type: "dataset.requested", v: CONTRACT_VERSION, at: new Date().toISOString() } as const,
+      ...{ dataset: "busy", path: "/x", ...importSettings },
+    });
+    while (
+      (await gateway.get("/v1/datasets/busy").then((one) => one.text())).includes("unknown-dataset")
+    ) { /* yet */ }
+    expect((await problemIn(await rejectedCsv(gateway, "busy"), 409)).type).toContain("dataset-busy");
+  }, { importer: false }),
+);
+
+Deno.test(
+  "a dataset of an earlier version is listed as unusable, runs on it are refused, and an import replaces it",
+  withGateway(async (gateway) => {
+    const { images: _, ...rest } = syntheticManifest({ name: "old", classes: ["a", "b"], images: [] });
+    const manifest = await put(gateway, { ...rest, v: 1, images: [] });
+    await ended(gateway, "old", { manifest });
+    const outdated = {
+      ...{ name: "old", state: "failed", maxSide: 64, classes: [], rejected: [] },
+      error: {
+        tag: "DatasetError/ManifestOutdated",
+        message: "dataset 'old' was imported by an earlier version, whose stored pixels can't be verified: " +
+          "import it again",
+      },
+    };
+    expect(await view(gateway, "old")).toMatchObject(outdated);
+    expect(await gateway.json("/v1/datasets")).toMatchObject([outdated]);
+    const problem = await problemIn(await gateway.post("/v1/runs", { dataset: "old" }), 409);
+    expect(problem.type).toBe("urn:subtaxa:problem:dataset-failed");
+    expect(problem.detail).toContain("'old'");
+    expect(problem.detail).toContain("import it again");
+    expect((await problemIn(await rejectedCsv(gateway, "old"), 409)).detail).toContain("import it again");
+  }, { importer: false }),
+);
