@@ -9,11 +9,14 @@ const inFolder = async (test: (folder: string) => Promise<void>): Promise<void> 
   await test(folder).finally(() => Deno.remove(folder, { recursive: true }));
 };
 
-/** Image files with their own path as content. */
+/** What an image's content begins with. */
+const magic = "GIF89a";
+
+/** Files with their own path as content; by their first bytes, those called PNG are images. */
 const write = async (folder: string, paths: readonly string[]) => {
   for (const path of paths) {
     await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
-    await Deno.writeTextFile(join(folder, path), path);
+    await Deno.writeTextFile(join(folder, path), (path.endsWith(".png") ? magic : "") + path);
   }
 };
 
@@ -24,7 +27,7 @@ const filesBelow = async (folder: string, below = ""): Promise<Map<string, strin
     if (name.startsWith(".")) continue;
     const path = below === "" ? name : `${below}/${name}`;
     if (isDirectory) { for (const [inner, text] of await filesBelow(folder, path)) files.set(inner, text); }
-    else files.set(path, await Deno.readTextFile(join(folder, path)));
+    else files.set(path, (await Deno.readTextFile(join(folder, path))).replace(magic, ""));
   }
   return files;
 };

@@ -3,7 +3,7 @@
  * looks of its own kind side by side, and what looked alike is dealt to different classes.
  */
 import type { Failure } from "@subtaxa/contracts";
-import { type DatasetError, findImages } from "@subtaxa/dataset";
+import { type DatasetError, findOwnImages } from "@subtaxa/dataset";
 import { Data, Effect } from "effect";
 import { basename, dirname, join, sep } from "node:path";
 import { execute, userPath, wholeNumber } from "./cli/mod.ts";
@@ -73,7 +73,7 @@ export const plant = (
   { from, folder, number }: { readonly from: string; readonly folder: string; readonly number: number },
 ): Effect.Effect<Planted, PlantError | DatasetError> =>
   Effect.gen(function* () {
-    const { root, candidates } = yield* findImages(from);
+    const { root, candidates } = yield* findOwnImages(from);
     const byClass = Map.groupBy(candidates, (candidate) => candidate.class);
     const refuse = (reason: PlantReason, message: string) => new PlantError({ reason, message });
     if (byClass.size <= number) {

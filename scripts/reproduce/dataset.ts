@@ -1,5 +1,5 @@
 import { DatasetRequest, type DatasetView, LabelConflictPolicy } from "@subtaxa/contracts";
-import { findImages, type Found } from "@subtaxa/dataset";
+import { findOwnImages, type Found } from "@subtaxa/dataset";
 import { Effect, Schedule, Stream } from "effect";
 import { realpath, stat } from "node:fs/promises";
 import { z } from "zod";
@@ -56,7 +56,7 @@ export const requireGroups = (
   Effect.gen(function* () {
     if (folder === undefined || separator === undefined) return;
     // what can't be imported is said when that is tried
-    const { candidates } = yield* Effect.orElseSucceed(findImages(folder), () => ({ candidates: [] }));
+    const { candidates } = yield* Effect.orElseSucceed(findOwnImages(folder), () => ({ candidates: [] }));
     const groupOf = groupBefore(separator);
     if (candidates.length === 0 || candidates.some(({ path }) => groupOf(path) !== undefined)) return;
     return yield* new ReproduceError({
@@ -135,7 +135,7 @@ export interface Imported {
 
 const imagesIn = (folder: string): Effect.Effect<Found, ReproduceError> =>
   Effect.mapError(
-    findImages(folder),
+    findOwnImages(folder),
     ({ message }) => new ReproduceError({ reason: { _tag: "FolderUnreadable", folder }, message }),
   );
 

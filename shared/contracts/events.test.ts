@@ -73,9 +73,20 @@ const everyEvent = (settings: object = {}): Event[] => {
     { ...head, type: "run.completed", runId: "r", metrics, report: blob },
     { ...head, type: "run.failed", runId: "r", error: { tag: "A/B", message: "m" } },
     { ...head, type: "run.cancelled", runId: "r" },
-    { ...head, type: "dataset.requested", dataset: "d", path: "/d", maxSide: 256, minClassImages: 5 },
+    {
+      ...head,
+      type: "dataset.requested",
+      dataset: "d",
+      path: "/d",
+      maxSide: 256,
+      minClassImages: 5,
+      bitDepth: 12,
+      offset: null,
+      pixelSize: 0.5,
+      onLabelConflict: "ask",
+    },
     { ...head, type: "dataset.imported", dataset: "d", manifest: blob, images: 1, classes: 2, rejected: 0 },
-    { ...head, type: "dataset.failed", dataset: "d", error: { tag: "A/B", message: "m" } },
+    { ...head, type: "dataset.failed", dataset: "d", report: null, error: { tag: "A/B", message: "m" } },
   ];
 };
 

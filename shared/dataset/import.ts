@@ -5,14 +5,17 @@ import { Assembly, reportOf, type Shard } from "./assembly.ts";
 import { depthOf, type DepthStatistics, mergeStatistics, noStatistics } from "./depth.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
-import { type Candidate, findImages, type FindOptions, type Found } from "./walk.ts";
+import { type Candidate, findImages, type Found } from "./walk.ts";
 import { listed } from "./warnings.ts";
 import { type Ask, startWorkers } from "./workers.ts";
 
-/** `path` is the folder of class folders. */
-export interface ImportOptions extends FindOptions {
+export interface ImportOptions {
   /** Name of the dataset. */
   readonly name: string;
+  /** The folder of class folders. */
+  readonly path: string;
+  /** Whether a symbolic link may lead to this real path. Default: only below `path`. */
+  readonly isAllowed?: (realPath: string) => boolean;
   /** Larger images are reduced to this side, pixels. */
   readonly maxSide: number;
   /** Classes with fewer usable images are left out. */
@@ -61,7 +64,7 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     const { onLabelConflict = "keep", pixelSize = null } = options;
     // First, because they get ready while the folders are walked.
     const ask = yield* startWorkers(workers);
-    const found = yield* findImages(options);
+    const found = yield* findImages(options.path, options.isAllowed);
     const { root, candidates } = found;
     const seen = yield* depthsOf(ask, found, options);
     const depth = depthOf(seen, options);

@@ -5,4 +5,4 @@ export { type Imported, importFolder, type ImportOptions } from "./import.ts";
 export { type DatasetFiles, datasetFiles, parseManifest, readManifest } from "./files.ts";
 export { loadImages, type LoadOptions, loadOriginals } from "./load.ts";
 export { type Split, split } from "./split.ts";
-export { findImages, type Found } from "./walk.ts";
+export { findOwnImages, type Found } from "./walk.ts";

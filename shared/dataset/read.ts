@@ -61,6 +61,16 @@ export const readDepth = async (path: string): Promise<DepthStatistics | undefin
   }
 };
 
+/** Whether a file's first bytes announce an image; not whether it can be read to its end. */
+export const announcesImage = (path: string): boolean => {
+  try {
+    return formatOf(readFirst(path)) !== undefined;
+  } catch (cause) {
+    if (cause instanceof Unusable) return false;
+    throw cause;
+  }
+};
+
 const readFirst = (path: string): Uint8Array => {
   const first = new Uint8Array(firstBytes);
   return attempt(path, () => {

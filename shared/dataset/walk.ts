@@ -3,6 +3,7 @@ import { Effect } from "effect";
 import { isJunk } from "junk";
 import { join, sep } from "node:path";
 import { DatasetError } from "./error.ts";
+import { announcesImage } from "./read.ts";
 import { detailOf, unreadable } from "./unusable.ts";
 
 /** A file that may be an image: its content decides. */
@@ -27,18 +28,15 @@ export interface Found {
   readonly hidden: readonly string[];
 }
 
-export interface FindOptions {
-  readonly path: string;
-  /** Whether a symbolic link may lead to this real path. Default: only below `path`. */
-  readonly isAllowed?: ((realPath: string) => boolean) | undefined;
-}
-
 /**
  * Lists the class folders below `path` (its first level) and the files in them at any depth. Names that begin with a dot are
  * passed over; what a system makes for itself (`Thumbs.db`, `@eaDir`, `__MACOSX`) is rejected. Symbolic links, to files and
- * folders, are followed where `isAllowed` says so.
+ * folders, are followed where `isAllowed` says so of the real path that they lead to; without it, below `path` only.
  */
-export const findImages = ({ path, isAllowed }: FindOptions): Effect.Effect<Found, DatasetError> =>
+export const findImages = (
+  path: string,
+  isAllowed?: (realPath: string) => boolean,
+): Effect.Effect<Found, DatasetError> =>
   Effect.gen(function* () {
     const root = yield* Effect.tryPromise({
       try: () => Deno.realPath(path),
@@ -58,6 +56,13 @@ export const findImages = ({ path, isAllowed }: FindOptions): Effect.Effect<Foun
     const advice = "holds no folders: put the images of each class into a folder named after the class";
     return yield* failure("NoClassFolders", path, advice);
   });
+
+/** The same, with those candidates alone whose content announces an image, wherever links lead: for folders of one's own. */
+export const findOwnImages = (path: string): Effect.Effect<Found, DatasetError> =>
+  Effect.map(findImages(path, () => true), (found) => ({
+    ...found,
+    candidates: found.candidates.filter((candidate) => announcesImage(join(found.root, candidate.path))),
+  }));
 
 const failure = (
   tag: "Missing" | "NotAFolder" | "Unreadable" | "NoClassFolders",
