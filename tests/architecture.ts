@@ -70,7 +70,7 @@ const memberOf = (path: string): string | undefined => /^(services|shared)\/[^/]
 
 /**
  * What is wrong with one import; undefined when nothing is. `faces` are the paths of all mod.ts. A workspace folder may
- * export helpers for the tests of others as `@subtaxa/<name>/testing`.
+ * export helpers for the tests, test helpers and benchmarks of others as `@subtaxa/<name>/testing`.
  */
 const verdict = ({ from, specifier, to }: Import, faces: ReadonlySet<string>): string | undefined => {
   if (/^(jsr|npm|https?):/.test(specifier)) {
@@ -86,7 +86,7 @@ const verdict = ({ from, specifier, to }: Import, faces: ReadonlySet<string>): s
   }
   if (target === "shared" && member !== other) {
     const name = `@subtaxa/${other?.split("/")[1]}`;
-    const isTest = from.endsWith(".test.ts") || from.startsWith("tests/");
+    const isTest = /\.test\.ts$|\/testing\.ts$|^tests\/|^scripts\/bench\//.test(from);
     return specifier === name || (isTest && specifier === `${name}/testing`)
       ? undefined
       : `another folder is imported as ${name}`;
