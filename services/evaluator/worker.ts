@@ -49,14 +49,14 @@ const operations = {
   /** Writes the class probabilities of a range of one part of the fold. */
   classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<void> => {
     const { spec, part, checkpointFile, range: { from, to }, outputFile } = input;
-    const { inputs, classOf, split } = await load(input);
+    const { inputs, sizes, classOf, split } = await load(input);
     const image = split[part].slice(from, to);
     const { checkpoint, model } = network(checkpointFile, () => {
       const checkpoint = readCheckpoint(checkpointFile, spec);
       return { checkpoint, model: loadModel(checkpoint) };
     });
     const classes = spec.classes.length;
-    const probability = classify({ checkpoint, model, inputs, indices: image }, context);
+    const probability = classify({ checkpoint, model, inputs, sizes, indices: image }, context);
     const actual = Uint16Array.from(image, (index) => classOf[index]!);
     const predicted = Uint16Array.from(
       image,

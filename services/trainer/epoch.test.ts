@@ -272,7 +272,7 @@ Deno.test("with a frozen backbone an epoch takes its features for the images", (
   const frozenSpec = spec({ freeze: "backbone" });
   const pretrained = madeUpWeights("small", "keras");
   const { inputs, ...rest } = data();
-  const values = backboneFeatures(pretrained, inputs as Images, quiet);
+  const values = backboneFeatures({ pretrained, images: inputs as Images }, quiet);
   const features = { image: Uint32Array.from({ length: COUNT }, (_, i) => i), values, dimension: 64 };
   const frozen = { spec: frozenSpec, data: { ...rest, inputs: features } };
   const before = tf.memory().numTensors;

@@ -31,7 +31,7 @@ const expectLike = (values: Float32Array, { norm, head }: { norm: number; head: 
 Deno.test("losses and every parameter's gradient equal the reference's", () => {
   const trained = trainee();
   const [x, y] = [formulaImages(), labels()];
-  const losses = trained.step(x, y, learningRate);
+  const losses = trained.step({ x }, y, learningRate);
   expect(losses.crossEntropy).toBeCloseTo(fixture.crossEntropy, 4);
   expect(losses.triplet).toBeCloseTo(fixture.triplet, 4);
   expect(losses.loss).toBeCloseTo(fixture.crossEntropy + fixture.triplet, 4);
@@ -53,7 +53,7 @@ Deno.test("losses and every parameter's gradient equal the reference's", () => {
 Deno.test("the loss falls as in the reference over several Adam steps", () => {
   const trained = trainee();
   const [x, y] = [formulaImages(), labels()];
-  const losses = fixture.adamLosses.map(() => trained.step(x, y, learningRate).loss);
+  const losses = fixture.adamLosses.map(() => trained.step({ x }, y, learningRate).loss);
   losses.forEach((loss, i) => expect(Math.abs(loss / fixture.adamLosses[i]! - 1)).toBeLessThan(0.02));
   trained.dispose();
   tf.dispose([x, y.rows]);
@@ -66,10 +66,10 @@ for (const backbone of ["resnet50", "efficientnet-b0"] as const) {
     const x = tf.randomUniform<Rank.R4>([8, 32, 32, 3], -1, 1, "float32", 5);
     const y = labelsOf([0, 1, 0, 1, 0, 1, 0, 1]);
     const learningRate = 1e-3;
-    const first = trained.step(x, y, learningRate);
+    const first = trained.step({ x }, y, learningRate);
     const live = () => [tf.memory().numTensors, nativeBackend().getNumOfTFTensors()];
     const before = live();
-    const losses = [1, 2, 3, 4, 5].map(() => trained.step(x, y, learningRate).crossEntropy);
+    const losses = [1, 2, 3, 4, 5].map(() => trained.step({ x }, y, learningRate).crossEntropy);
     expect(live()).toEqual(before);
     expect(losses.at(-1)!).toBeLessThan(first.crossEntropy / 4);
     trained.dispose();
@@ -91,7 +91,7 @@ for (
     // every step of a new trainee is its first, which is not compiled
     const stepwise = (state: TrainingState, statistics: TrainingState["statistics"]) => {
       const trained = new Trainee({ ...state, statistics }, triplets);
-      trained.step(x, y, learningRate);
+      trained.step({ x }, y, learningRate);
       const next = trained.state();
       trained.dispose();
       return next;
@@ -111,7 +111,7 @@ for (
       ),
     );
     const trained = new Trainee({ ...start, statistics }, triplets);
-    for (let step = 0; step < 2; step++) trained.step(x, y, learningRate);
+    for (let step = 0; step < 2; step++) trained.step({ x }, y, learningRate);
     const actual = trained.state();
     trained.dispose();
     let expected = start;
