@@ -4,6 +4,7 @@ import {
   type Division,
   encodePredictions,
   type Range,
+  requireImages,
 } from "@subtaxa/contracts";
 import {
   type BatchProgress,
@@ -28,6 +29,12 @@ export interface ClassifyInput extends PartInput {
   /** Which of the part's images, by their place among them. */
   readonly range: Range;
   /** Gets the `predictions` artifact. */
+  readonly outputFile: string;
+}
+
+export interface ConcatenateInput extends PartInput {
+  /** Tables, in the order of their rows. */
+  readonly files: readonly string[];
   readonly outputFile: string;
 }
 
@@ -74,12 +81,13 @@ const operations = {
     );
   },
 
-  /** Writes several tables of predictions as one. */
-  concatenate: async (
-    { files, outputFile }: { readonly files: readonly string[]; readonly outputFile: string },
-  ): Promise<void> => {
+  /** Writes several tables of predictions, together of the whole part, as one. */
+  concatenate: async (input: ConcatenateInput): Promise<void> => {
+    const { part, files, outputFile } = input;
     const parts = await Promise.all(files.map(async (file) => decodePredictions(await Deno.readFile(file))));
-    await Deno.writeFile(outputFile, encodePredictions(concatenatePredictions(parts)));
+    const all = concatenatePredictions(parts);
+    requireImages("predictions", all, (await fold(input)).split[part]);
+    await Deno.writeFile(outputFile, encodePredictions(all));
   },
 };
 

@@ -58,8 +58,11 @@ const embeddings: ShardedStep<EventOf<"adaptation.planned">, Needs> = {
         outputFile,
       }, { onProgress });
     }),
-  concatenate: (_, files, outputFile) =>
-    Effect.flatMap(Extractor, (worker) => worker.call("concatenate", { files, outputFile })),
+  concatenate: (event, files, outputFile) =>
+    Effect.gen(function* () {
+      const data = yield* runDataFiles(event);
+      yield* (yield* Extractor).call("concatenate", { ...data, classes: event.classes, files, outputFile });
+    }),
   finish: (event, file) =>
     Effect.gen(function* () {
       const blobs = yield* Blobs;

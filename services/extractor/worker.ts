@@ -8,6 +8,7 @@ import {
   encodeImages,
   featuresOf,
   type Range,
+  requireImages,
   viewChunks,
   type ViewFeatures,
 } from "@subtaxa/contracts";
@@ -163,20 +164,26 @@ const operations = {
     }
   },
 
-  /** Writes several tables of embeddings as one. */
-  concatenate: async (
-    { files, outputFile }: Pick<ConcatenateInput, "files" | "outputFile">,
-  ): Promise<void> => {
-    const parts = await Promise.all(files.map(readFeatures));
-    await Deno.writeFile(outputFile, encodeFeatures(concatenateFeatures(parts)));
+  /** Writes several tables of embeddings, together of all training images of the classes, as one. */
+  concatenate: async (input: ConcatenateInput & Pick<ClassesInput, "classes">): Promise<void> => {
+    const { files, outputFile } = input;
+    const all = concatenateFeatures(await Promise.all(files.map(readFeatures)));
+    requireImages("features", all, imagesOf(input, await fold(input)));
+    await Deno.writeFile(outputFile, encodeFeatures(all));
   },
 
   /** Writes several tables of what the backbone makes of the dataset's images as one. */
   concatenateBackbone: async (input: ConcatenateInput): Promise<void> => {
     const { spec: { views }, files, outputFile } = input;
-    if (views === 1) return await operations.concatenate(input);
-    const images = (await fold(input)).classOf.length;
-    await writeViews(outputFile, await concatenateViews(readViews(files), images));
+    const images = Uint32Array.from((await fold(input)).classOf, (_, index) => index);
+    if (views === 1) {
+      const all = concatenateFeatures(await Promise.all(files.map(readFeatures)));
+      requireImages("features", all, images);
+      return await Deno.writeFile(outputFile, encodeFeatures(all));
+    }
+    const all = await concatenateViews(readViews(files), images.length);
+    requireImages("views", all, images);
+    await writeViews(outputFile, all);
   },
 
   /** Writes the fold's training images (`images` artifact). */

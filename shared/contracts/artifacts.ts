@@ -231,9 +231,11 @@ export const decodeFeatures = (bytes: Uint8Array): Features => {
 const viewsTable = ({ image, values, views, dimension }: ViewFeatures) =>
   tableOf("views", { image, views: { values, width: views * dimension } }, { views });
 
+export const encodeViews = (features: ViewFeatures): Uint8Array => tableToIPC(viewsTable(features), "stream");
+
 /**
- * The table in pieces, of which the largest are the values themselves: a copy of them all, as `encodeFeatures` makes it, may
- * be too much.
+ * The table in pieces, of which the largest are the values themselves: a copy of them all, as `encodeViews` makes it, may be
+ * too much.
  */
 export const viewChunks = (features: ViewFeatures): AsyncIterable<Uint8Array> =>
   RecordBatchStreamWriter.writeAll(viewsTable(features))[Symbol.asyncIterator]();
@@ -288,6 +290,21 @@ export const decodePredictions = (bytes: Uint8Array): Predictions => {
     probability: values,
     classes: width,
   };
+};
+
+/** Throws `ArtifactError` unless a table has exactly one row for each of these images, in their order. */
+export const requireImages = (
+  artifact: string,
+  { image }: Pick<Images, "image">,
+  expected: Uint32Array,
+): void => {
+  if (image.length !== expected.length) {
+    throw malformed(artifact, `it has ${image.length} rows for ${expected.length} images`);
+  }
+  const row = image.findIndex((index, n) => index !== expected[n]);
+  if (row >= 0) {
+    throw malformed(artifact, `its row ${row} belongs to image ${image[row]}, not ${expected[row]}`);
+  }
 };
 
 type Values = Uint32Array | Uint16Array | Float32Array | Float16Array;

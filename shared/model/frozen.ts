@@ -4,6 +4,7 @@ import {
   decodeViews,
   type Features,
   featuresOf,
+  requireImages,
   type RunSpec,
 } from "@subtaxa/contracts";
 import { basename } from "node:path";
@@ -47,13 +48,11 @@ export const readFrozen = async (
     });
   const table = views === 1 ? { ...decodeFeatures(bytes), views } : decodeViews(bytes);
   const { image, dimension } = table;
+  requireImages(artifact, table, Uint32Array.from({ length: images }, (_, index) => index));
   if (table.views !== views) throw wrong(`it has ${table.views} views of each image, not ${views}`);
   if (dimension !== featuresOf[backbone]) {
     throw wrong(`its rows have ${dimension} values, not the ${featuresOf[backbone]} of ${backbone}`);
   }
-  if (image.length !== images) throw wrong(`it has ${image.length} rows, the dataset ${images} images`);
-  const misplaced = image.findIndex((index, row) => index !== row);
-  if (misplaced >= 0) throw wrong(`row ${misplaced} belongs to image ${image[misplaced]}`);
   const values = table.values instanceof Float16Array
     ? meanOfViews(table.values, views, dimension)
     : table.values;

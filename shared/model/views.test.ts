@@ -185,9 +185,9 @@ Deno.test("features that do not fit the run's images are a typed error that says
   await fails(
     { ...table, image: image.subarray(0, count - 1), values: short },
     spec,
-    /4 rows, the dataset 5 images/,
+    /4 rows for 5 images/,
   );
-  await fails({ ...table, image: Uint32Array.of(0, 1, 3, 2, 4) }, spec, /row 2 belongs to image 3/);
+  await fails({ ...table, image: Uint32Array.of(0, 1, 3, 2, 4) }, spec, /row 2 belongs to image 3, not 2/);
   await fails({ ...table, views: 4, dimension: 32 }, spec, /4 views of each image, not 2/);
   await fails({ ...table, views: 1, dimension: 128 }, spec, /1 views of each image, not 2/);
   await fails(table, { ...spec, backbone: "resnet50" }, /64 values, not the 2048 of resnet50/);
