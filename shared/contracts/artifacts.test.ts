@@ -38,7 +38,6 @@ Deno.test("views come back as they were, and in several parts as one", async () 
     const chunks = await Array.fromAsync(viewChunks(views(0, 7)));
     expect(chunks.flatMap((chunk) => [...chunk])).toEqual([...encodeViews(views(0, 7))]);
   }
-  // deno-lint-ignore require-await
   const parts = async function* (...all: ViewFeatures[]) {
     for (const part of all) yield decodeViews(encodeViews(part));
   };

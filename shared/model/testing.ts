@@ -1,12 +1,11 @@
 /** Small models and datasets for tests, in this folder and in the services that work with models. */
 import { datasetAtRest } from "@subtaxa/dataset/testing";
-import { type Backbone, type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
+import { type Backbone, RunRequest, specOf } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
 import type { Rank, Tensor4D } from "@tensorflow/tfjs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { crc32, deflateSync } from "node:zlib";
 import type { TrainingState } from "./checkpoint.ts";
 import { type Convention, Layers } from "./layers.ts";
 import { newCheckpoint } from "./model.ts";
