@@ -35,6 +35,14 @@ const scenario = (folder: string) =>
         gsTrs: yield* logOf({ method: "gs-trs", folds, fixedClusters: 2 }),
         // nothing is ever missed too often, so every epoch of every fold has the same, empty table of features
         undivided: yield* logOf({ method: "clustering", folds, confusionThreshold: 1, epochs: 4 }),
+        single: yield* logOf({ method: "standard", views: 1, sizeFeatures: true }),
+        averaged: yield* logOf({
+          method: "standard",
+          views: 2,
+          sizeFeatures: true,
+          freeze: "none",
+          epochs: 1,
+        }),
         unfrozen: yield* logOf({ method: "gs-trs", fixedClusters: 2, freeze: "none", epochs: 1 }),
         triplet: yield* logOf({
           method: "triplet",
@@ -54,8 +62,12 @@ const chainOf = (events: readonly Event[], fold: number) =>
 Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins with its clusters", async () => {
   const folder = await Deno.makeTempDir({ prefix: "subtaxa-frozen-" });
   try {
-    const { gsTrs, undivided, unfrozen, triplet } = await Effect.runPromise(Effect.scoped(scenario(folder)));
-    for (const { run } of [gsTrs, undivided, unfrozen, triplet]) expect(run.error).toBeUndefined();
+    const { gsTrs, undivided, single, averaged, unfrozen, triplet } = await Effect.runPromise(
+      Effect.scoped(scenario(folder)),
+    );
+    for (const { run } of [gsTrs, undivided, single, averaged, unfrozen, triplet]) {
+      expect(run.error).toBeUndefined();
+    }
     for (let fold = 0; fold < folds; fold++) {
       expect(chainOf(gsTrs.events, fold)).toEqual([
         "0 run.requested",
@@ -88,6 +100,13 @@ Deno.test("a frozen backbone is asked once for all folds and runs; GS-TRS begins
     );
     expect(frozen).toHaveLength(folds + 1);
     expect(new Set(frozen).size).toBe(1);
+    // all eight views unless a run says otherwise; another number is another table
+    expect([gsTrs, single, averaged, unfrozen].map(({ run }) => run.settings!.views)).toEqual([8, 1, 2, 1]);
+    const alone = single.events.flatMap((event) =>
+      event.type === "backbone.extracted" ? [event.state.frozen!] : []
+    );
+    expect(alone).toHaveLength(1);
+    expect(frozen).not.toContain(alone[0]!.key);
 
     for (const event of [...gsTrs.events, ...unfrozen.events]) {
       if (event.type !== "epoch.trained") continue;

@@ -3,6 +3,7 @@ import {
   type BlobRef,
   decodeFeatures,
   decodePredictions,
+  decodeViews,
   type Event,
   type EventOf,
   type EventType,
@@ -188,7 +189,7 @@ const frozenBackbone = (fold: SpreadFold) =>
     for (const number of [0, 1]) {
       yield* bus.publish({
         ...{ ...head, type: "run.requested", fold: number, epoch: 0 },
-        spec: { ...head.spec, folds: 2, freeze: "backbone", pretrained },
+        spec: { ...head.spec, folds: 2, freeze: "backbone", views: 8, pretrained },
         state: { ...head.state, checkpoint: null, best: null },
       });
     }
@@ -205,9 +206,10 @@ const frozenBackbone = (fold: SpreadFold) =>
     expect(extracted.map((event) => event.fold)).toEqual([1, 0]);
     const [one, other] = extracted.map(({ state }) => state.frozen!);
     expect(one).toEqual(other);
-    const features = decodeFeatures(yield* read(one!));
+    const features = decodeViews(yield* read(one!));
     expect(Array.from(features.image)).toEqual(Array.from({ length: fewImages }, (_, i) => i));
-    expect(features.values).toHaveLength(fewImages * features.dimension);
+    expect([features.views, features.dimension]).toEqual([8, 64]);
+    expect(features.values).toHaveLength(fewImages * 8 * 64);
     expect(yield* keptBlobs("frozen", 0)).toEqual([]);
   }).pipe(Effect.scoped);
 

@@ -25,17 +25,17 @@ const prepareTraining = () => {
   const x = images();
   const rows = tf.tensor1d(Array.from({ length: batch }, (_, i) => i % classes), "int32");
   return () => {
-    trainee.step(x, { rows, subclasses: rows }, 1e-4);
+    trainee.step({ x }, { rows, subclasses: rows }, 1e-4);
     finish();
   };
 };
 
 const prepareEmbedding = () => {
-  const model = loadModel({ ...trainee.state(), statistics: trainee.measure([images()]) });
+  const model = loadModel({ ...trainee.state(), statistics: trainee.measure([{ x: images() }]) });
   trainee.dispose();
   const x = images();
   return () => {
-    const embeddings = model.embed(x);
+    const embeddings = model.embed({ x });
     embeddings.dataSync();
     embeddings.dispose();
   };

@@ -5,12 +5,12 @@ import { type CliError, usageError } from "./error.ts";
 
 /** What a flag is made from: the JSON Schema of one field. */
 const Field = z.object({
-  type: z.enum(["string", "integer", "number", "object"]),
+  type: z.enum(["string", "integer", "number", "boolean", "object"]),
   description: z.string().optional(),
-  default: z.union([z.string(), z.number(), z.record(z.string(), z.unknown())]).optional(),
+  default: z.union([z.string(), z.number(), z.boolean(), z.record(z.string(), z.unknown())]).optional(),
   /** An object is given as JSON, unless its fields are known: those would be flags of their own. */
   properties: z.never().optional(),
-  enum: z.array(z.string()).optional(),
+  enum: z.array(z.union([z.string(), z.number()])).optional(),
   minimum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
   maximum: z.number().optional(),
@@ -25,8 +25,9 @@ const Fields = z.object({
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** What a value may be. */
-const range = ({ minimum, exclusiveMinimum, maximum, multipleOf, enum: choices }: Field): string[] => {
+const range = ({ type, minimum, exclusiveMinimum, maximum, multipleOf, enum: choices }: Field): string[] => {
   if (choices) return [choices.join(" | ")];
+  if (type === "boolean") return ["true | false"];
   const least = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
   return [
     ...(least === undefined || maximum === undefined ? [] : [`${least} to ${maximum}`]),
@@ -56,9 +57,11 @@ const toObject = (text: string): unknown => {
   return value;
 };
 
-const oneOf = (choices: readonly string[]) => (text: string): string => {
-  if (!choices.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
-  return text;
+/** The choice that is written so. */
+const oneOf = <A extends string | number | boolean>(choices: readonly A[]) => (text: string): A => {
+  const chosen = choices.find((choice) => String(choice) === text);
+  if (chosen === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
+  return chosen;
 };
 
 /**
@@ -81,6 +84,7 @@ export const flagsOf = (schema: z.ZodObject, without: readonly string[] = []): O
       : { string: "name", object: "json" }[field.type as string] ?? field.type;
     const option = new Option(`--${kebab(name)} <${value}>`, description.join(" "));
     if (field.enum) return option.argParser(oneOf(field.enum));
+    if (field.type === "boolean") return option.argParser(oneOf([true, false]));
     if (field.type === "object") return option.argParser(toObject);
     return field.type === "string" ? option : option.argParser(toNumber(field.type));
   });

@@ -1,4 +1,10 @@
-import { encodeFeatures, encodeImages, encodeLabels, encodePredictions } from "@subtaxa/contracts";
+import {
+  encodeFeatures,
+  encodeImages,
+  encodeLabels,
+  encodePredictions,
+  encodeViews,
+} from "@subtaxa/contracts";
 import { tableFromIPC } from "apache-arrow";
 
 const one = Uint32Array.of(0);
@@ -9,6 +15,7 @@ const number = Float32Array.of(0);
 const written = {
   images: encodeImages({ image: one, class: zero }),
   features: encodeFeatures({ image: one, values: number, dimension: 1 }),
+  views: encodeViews({ image: one, values: Float16Array.of(0), views: 1, dimension: 1 }),
   labels: encodeLabels({
     image: one,
     class: zero,
@@ -33,6 +40,7 @@ const meaning: Readonly<Record<string, string>> = {
   distance:
     "Euclidean distance of the embedding, scaled as spec.normalisation says, to the mean of those of its sub-class; 0 in a class of one sub-class",
   embedding: "as many values as the network's embedding has, the same in every row",
+  views: "a frozen backbone's features of each view, as many views as the metadata say, one after the other",
   true: "index into spec.classes",
   predicted: "index into spec.classes",
   probability: "one value per class",

@@ -27,6 +27,7 @@ const metadataOf = (artifact: string, more: z.ZodRawShape = {}) =>
 export const artifactMetadata = {
   images: metadataOf("images"),
   features: metadataOf("features"),
+  views: metadataOf("views", { views: z.number().int().min(1) }),
   labels: metadataOf("labels", {
     subclasses: z.array(Subclass),
     highestIds: z.array(z.number().int().min(0)),

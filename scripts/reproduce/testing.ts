@@ -61,6 +61,7 @@ const collectedOf = (
       method,
       imageSize: settings.imageSize ?? 64,
       learningRate: settings.learningRate ?? 1e-3,
+      views: settings.views ?? 1,
       clusterer: method === "gs-trs" ? "kmeans" : settings.clusterer ?? "xmeans",
     },
     clusterer: usesClustering(method)

@@ -51,8 +51,11 @@ const classifying = <E extends EventOf<"epoch.trained" | "epoch.validated">>(
         outputFile,
       }, { onProgress });
     }),
-  concatenate: (_, files, outputFile) =>
-    Effect.flatMap(Evaluator, (worker) => worker.call("concatenate", { files, outputFile })),
+  concatenate: (event, files, outputFile) =>
+    Effect.gen(function* () {
+      const data = yield* runDataFiles(event);
+      yield* (yield* Evaluator).call("concatenate", { ...data, part, files, outputFile });
+    }),
 });
 
 /** How well the images in a table of predictions were recognised. */

@@ -29,7 +29,18 @@ Deno.test("the worker writes the predictions of a part of the fold", async () =>
             const files = [join(folder, "first"), join(folder, "second")] as const;
             yield* classified(0, 3, files[0]);
             yield* classified(3, images, files[1]);
-            yield* worker.call("concatenate", { files, outputFile });
+            yield* worker.call("concatenate", { ...input, part, files, outputFile });
+            for (const wrong of [[files[0]], files.toReversed()]) {
+              const call = worker.call("concatenate", {
+                ...input,
+                part,
+                files: wrong,
+                outputFile: join(folder, "wrong"),
+              });
+              expect((yield* Effect.flip(call)).message).toMatch(
+                /predictions table.*(3 rows for|its row 0 belongs to)/,
+              );
+            }
             const [one, other] = [whole, yield* Effect.promise(() => Deno.readFile(outputFile))]
               .map(decodePredictions) as [Predictions, Predictions];
             expect([other.image, other.true, other.predicted]).toEqual([one.image, one.true, one.predicted]);

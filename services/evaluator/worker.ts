@@ -4,6 +4,7 @@ import {
   type Division,
   encodePredictions,
   type Range,
+  requireImages,
 } from "@subtaxa/contracts";
 import {
   type BatchProgress,
@@ -31,6 +32,12 @@ export interface ClassifyInput extends PartInput {
   readonly outputFile: string;
 }
 
+export interface ConcatenateInput extends PartInput {
+  /** Tables, in the order of their rows. */
+  readonly files: readonly string[];
+  readonly outputFile: string;
+}
+
 const { fold, load } = runDataLoader();
 const network = keepLatest<{ readonly checkpoint: Checkpoint; readonly model: Model }>(({ model }) =>
   model.dispose()
@@ -49,14 +56,14 @@ const operations = {
   /** Writes the class probabilities of a range of one part of the fold. */
   classify: async (input: ClassifyInput, context: WorkContext<BatchProgress>): Promise<void> => {
     const { spec, part, checkpointFile, range: { from, to }, outputFile } = input;
-    const { inputs, classOf, split } = await load(input);
+    const { inputs, sizes, classOf, split } = await load(input);
     const image = split[part].slice(from, to);
     const { checkpoint, model } = network(checkpointFile, () => {
       const checkpoint = readCheckpoint(checkpointFile, spec);
       return { checkpoint, model: loadModel(checkpoint) };
     });
     const classes = spec.classes.length;
-    const probability = classify({ checkpoint, model, inputs, indices: image }, context);
+    const probability = classify({ checkpoint, model, inputs, sizes, indices: image }, context);
     const actual = Uint16Array.from(image, (index) => classOf[index]!);
     const predicted = Uint16Array.from(
       image,
@@ -74,12 +81,13 @@ const operations = {
     );
   },
 
-  /** Writes several tables of predictions as one. */
-  concatenate: async (
-    { files, outputFile }: { readonly files: readonly string[]; readonly outputFile: string },
-  ): Promise<void> => {
+  /** Writes several tables of predictions, together of the whole part, as one. */
+  concatenate: async (input: ConcatenateInput): Promise<void> => {
+    const { part, files, outputFile } = input;
     const parts = await Promise.all(files.map(async (file) => decodePredictions(await Deno.readFile(file))));
-    await Deno.writeFile(outputFile, encodePredictions(concatenatePredictions(parts)));
+    const all = concatenatePredictions(parts);
+    requireImages("predictions", all, (await fold(input)).split[part]);
+    await Deno.writeFile(outputFile, encodePredictions(all));
   },
 };
 

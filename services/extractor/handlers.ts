@@ -36,9 +36,6 @@ export class Extractor
 type Needs = Extractor | Bus | Blobs | KeyValue;
 type Handling = Effect.Effect<Outcome, Failure, Needs>;
 
-const concatenate = (_: Event, files: readonly string[], outputFile: string) =>
-  Effect.flatMap(Extractor, (worker) => worker.call("concatenate", { files, outputFile }));
-
 /**
  * Algorithm 1, "Extract features of the images in the training data", for the classes that may be split.
  * `adaptation.planned` → `features.extracted`.
@@ -61,7 +58,11 @@ const embeddings: ShardedStep<EventOf<"adaptation.planned">, Needs> = {
         outputFile,
       }, { onProgress });
     }),
-  concatenate,
+  concatenate: (event, files, outputFile) =>
+    Effect.gen(function* () {
+      const data = yield* runDataFiles(event);
+      yield* (yield* Extractor).call("concatenate", { ...data, classes: event.classes, files, outputFile });
+    }),
   finish: (event, file) =>
     Effect.gen(function* () {
       const blobs = yield* Blobs;
@@ -132,8 +133,8 @@ const goOn = (event: EventOf<"run.requested">, frozen: BlobRef): Handling =>
     };
   });
 
-const backboneNote = ({ manifest, pretrained, imageSize }: EventOf<"run.requested">["spec"]) =>
-  noteOf(manifest.sha256, pretrained?.sha256 ?? "", imageSize);
+const backboneNote = ({ manifest, pretrained, imageSize, views }: EventOf<"run.requested">["spec"]) =>
+  noteOf(manifest.sha256, pretrained?.sha256 ?? "", imageSize, views);
 
 const backboneFeatures: ShardedStep<EventOf<"run.requested">, Needs> = {
   measure: (event) =>
@@ -151,7 +152,11 @@ const backboneFeatures: ShardedStep<EventOf<"run.requested">, Needs> = {
         outputFile,
       }, { onProgress });
     }),
-  concatenate,
+  concatenate: (event, files, outputFile) =>
+    Effect.gen(function* () {
+      const data = yield* runDataFiles(event);
+      yield* (yield* Extractor).call("concatenateBackbone", { ...data, files, outputFile });
+    }),
   finish: (event, file) =>
     Effect.gen(function* () {
       const frozen = yield* (yield* Blobs).putFile(file);
@@ -161,7 +166,7 @@ const backboneFeatures: ShardedStep<EventOf<"run.requested">, Needs> = {
 };
 
 /**
- * `freeze: "backbone"`: what the pretrained network makes of every image, once and for all folds and runs.
+ * `freeze: "backbone"`: what the pretrained network makes of every view of every image, once and for all folds and runs.
  * `run.requested` → `backbone.extracted`.
  */
 const extractBackbone = (event: EventOf<"run.requested">, shard?: ShardEvent): Handling =>

@@ -1,4 +1,4 @@
-import { decodeFeatures, decodeImages } from "@subtaxa/contracts";
+import { decodeFeatures, decodeImages, decodeViews, type Range } from "@subtaxa/contracts";
 import {
   encodeCheckpoint,
   encodePretrained,
@@ -53,6 +53,49 @@ Deno.test("the worker writes the embeddings of the training images of the classe
   expect(trained.image.filter((_, i) => trained.class[i] === standing)).toEqual(some!.image);
   const row = all!.image.indexOf(some!.image[3]!);
   expect(all!.values[row * 256]).toBeCloseTo(some!.values[3 * 256]!, 4);
+});
+
+Deno.test("the backbone's views of all images are one table, also when they were made in portions", async () => {
+  const folder = await Deno.makeTempDir();
+  const { spec, ...input } = await stripesOnDisk(folder, 40);
+  const pretrained = madeUpWeights("small", "keras");
+  const pretrainedFile = join(folder, "pretrained");
+  await Deno.writeFile(pretrainedFile, encodePretrained(pretrained));
+  const out = (name: string) => join(folder, name);
+  const parts = [{ from: 0, to: 17 }, { from: 17, to: 18 }, { from: 18, to: 40 }];
+  await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+    const worker = yield* TensorWorker.make<ExtractorWork>(new URL("./worker.ts", import.meta.url));
+    for (const views of [1, 8] as const) {
+      const of = { ...input, spec: { ...spec, freeze: "backbone" as const, views } };
+      const make = (range: Range, outputFile: string) =>
+        worker.call("backbone", { ...of, pretrainedFile, range, outputFile });
+      yield* make({ from: 0, to: 40 }, out(`whole${views}`));
+      const files = parts.map(({ from }) => out(`part${views}-${from}`));
+      for (const [i, part] of parts.entries()) yield* make(part, files[i]!);
+      yield* worker.call("concatenateBackbone", { ...of, files, outputFile: out(`joined${views}`) });
+      const lost = worker.call("concatenateBackbone", {
+        ...of,
+        files: files.slice(1),
+        outputFile: out("lost"),
+      });
+      expect((yield* Effect.flip(lost)).message).toMatch(/23 rows (of|for) 40/);
+    }
+  })));
+  const table = async (name: string) => decodeViews(await Deno.readFile(out(name)));
+  const single = async (name: string) => decodeFeatures(await Deno.readFile(out(name)));
+  const [whole, joined] = [await table("whole8"), await table("joined8")];
+  const [one, joinedOnes] = [await single("whole1"), await single("joined1")];
+  await Deno.remove(folder, { recursive: true });
+  const image = Uint32Array.from({ length: 40 }, (_, i) => i);
+  expect(whole).toMatchObject({ image, views: 8, dimension: 64 });
+  expect([joined.image, joinedOnes.image]).toEqual([image, image]);
+  // batches of other sizes may be rounded otherwise
+  joined.values.forEach((value, i) => expect(value).toBeCloseTo(whole.values[i]!, 2));
+  joinedOnes.values.forEach((value, i) => expect(value).toBeCloseTo(one.values[i]!, 4));
+  // the first view is the image itself
+  one.values.forEach((value, i) =>
+    expect(whole.values[Math.floor(i / 64) * 512 + i % 64]).toBe(Math.f16round(value))
+  );
 });
 
 Deno.test("before the first epoch features are the pretrained backbone's, through the embedding as it starts", async () => {

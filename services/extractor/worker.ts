@@ -1,10 +1,16 @@
 import {
   concatenateFeatures,
+  concatenateViews,
   decodeFeatures,
+  decodeViews,
   type Division,
   encodeFeatures,
   encodeImages,
+  featuresOf,
   type Range,
+  requireImages,
+  viewChunks,
+  type ViewFeatures,
 } from "@subtaxa/contracts";
 import {
   backboneFeatures,
@@ -20,11 +26,13 @@ import {
   type LoadedBackbone,
   loadModel,
   type Model,
+  ModelError,
   type Pretrained,
   readCheckpoint,
   readPretrainedOf,
   type RunDataInput,
   runDataLoader,
+  viewFeatures,
 } from "@subtaxa/model";
 import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
 
@@ -46,7 +54,13 @@ export interface EmbedInput extends ClassesInput {
 export interface BackboneInput extends RunDataInput {
   readonly pretrainedFile: string;
   readonly range: Range;
-  /** Gets the `features` artifact. */
+  /** Gets the `views` artifact, or with one view the `features` artifact. */
+  readonly outputFile: string;
+}
+
+export interface ConcatenateInput extends RunDataInput {
+  /** Tables, in the order of their rows. */
+  readonly files: readonly string[];
   readonly outputFile: string;
 }
 
@@ -67,13 +81,40 @@ const imagesOf = ({ spec, classes }: ClassesInput, { split, classOf }: Fold): Ui
 };
 
 /** The network of a run in memory; files are named by their content. */
-const networkOf = ({ spec, fold, checkpointFile, pretrainedFile }: EmbedInput) =>
+const networkOf = ({ spec, fold, checkpointFile, pretrainedFile }: EmbedInput, data: Fold) =>
   network(checkpointFile ?? JSON.stringify([spec, fold, pretrainedFile]), () => {
     const checkpoint = checkpointFile === null
-      ? firstCheckpoint(spec, fold, pretrainedFile)
+      ? firstCheckpoint(spec, fold, pretrainedFile, data)
       : readCheckpoint(checkpointFile, spec);
     return { checkpoint, model: loadModel(checkpoint) };
   });
+
+/** A write of more than 2 GiB is more than Linux takes at once. */
+const PIECE = 2 ** 26;
+
+const writeViews = async (path: string, features: ViewFeatures): Promise<void> => {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  const writer = file.writable.getWriter();
+  for await (const chunk of viewChunks(features)) {
+    for (let from = 0; from < chunk.length; from += PIECE) {
+      await writer.write(chunk.subarray(from, from + PIECE));
+    }
+  }
+  await writer.close();
+};
+
+const readFeatures = async (file: string) => decodeFeatures(await Deno.readFile(file));
+
+const readViews = async function* (files: readonly string[]): AsyncGenerator<ViewFeatures> {
+  for (const file of files) yield decodeViews(await Deno.readFile(file));
+};
+
+/** A backbone's weights that give no number for some image must not stand for it. */
+const requireFinite = (values: Float32Array | Float16Array, pretrainedFile: string): void => {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) throw ModelError.notFinite(pretrainedFile);
+  }
+};
 
 const operations = {
   /** How much there is to embed. */
@@ -93,8 +134,9 @@ const operations = {
     const { range: { from, to }, outputFile } = input;
     const data = await load(input);
     const image = imagesOf(input, data).slice(from, to);
-    const { checkpoint, model } = networkOf(input);
-    const values = embed({ checkpoint, model, inputs: data.inputs, indices: image }, context);
+    const { checkpoint, model } = networkOf(input, data);
+    const { inputs, sizes } = data;
+    const values = embed({ checkpoint, model, inputs, sizes, indices: image }, context);
     await Deno.writeFile(outputFile, encodeFeatures({ image, values, dimension: checkpoint.head.width }));
   },
 
@@ -108,19 +150,40 @@ const operations = {
       return { pretrained, backbone: loadBackbone(pretrained) };
     });
     const image = Uint32Array.from({ length: to - from }, (_, i) => from + i);
-    const values = backboneFeatures(pretrained, inputs, context, { indices: image, backbone });
-    await Deno.writeFile(
-      outputFile,
-      encodeFeatures({ image, values, dimension: values.length / (to - from) }),
-    );
+    const { views } = spec;
+    const dimension = featuresOf[spec.backbone];
+    const work = { pretrained, backbone, images: inputs, indices: image };
+    if (views === 1) {
+      const values = backboneFeatures(work, context);
+      requireFinite(values, pretrainedFile);
+      await Deno.writeFile(outputFile, encodeFeatures({ image, values, dimension }));
+    } else {
+      const values = viewFeatures(work, views, context);
+      requireFinite(values, pretrainedFile);
+      await writeViews(outputFile, { image, values, views, dimension });
+    }
   },
 
-  /** Writes several tables of features as one. */
-  concatenate: async (
-    { files, outputFile }: { readonly files: readonly string[]; readonly outputFile: string },
-  ): Promise<void> => {
-    const parts = await Promise.all(files.map(async (file) => decodeFeatures(await Deno.readFile(file))));
-    await Deno.writeFile(outputFile, encodeFeatures(concatenateFeatures(parts)));
+  /** Writes several tables of embeddings, together of all training images of the classes, as one. */
+  concatenate: async (input: ConcatenateInput & Pick<ClassesInput, "classes">): Promise<void> => {
+    const { files, outputFile } = input;
+    const all = concatenateFeatures(await Promise.all(files.map(readFeatures)));
+    requireImages("features", all, imagesOf(input, await fold(input)));
+    await Deno.writeFile(outputFile, encodeFeatures(all));
+  },
+
+  /** Writes several tables of what the backbone makes of the dataset's images as one. */
+  concatenateBackbone: async (input: ConcatenateInput): Promise<void> => {
+    const { spec: { views }, files, outputFile } = input;
+    const images = Uint32Array.from((await fold(input)).classOf, (_, index) => index);
+    if (views === 1) {
+      const all = concatenateFeatures(await Promise.all(files.map(readFeatures)));
+      requireImages("features", all, images);
+      return await Deno.writeFile(outputFile, encodeFeatures(all));
+    }
+    const all = await concatenateViews(readViews(files), images.length);
+    requireImages("views", all, images);
+    await writeViews(outputFile, all);
   },
 
   /** Writes the fold's training images (`images` artifact). */

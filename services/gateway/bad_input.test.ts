@@ -119,7 +119,7 @@ Deno.test(
       [
         { freeze: "backbone", weights: "w.h5", augmentation: "flip-rotate" },
         "augmentation",
-        /sees every image once.*freeze up to its last stage \(stage3\)/,
+        /made before the training.*freeze up to its last stage \(stage3\)/,
       ],
       [
         { sampling: "grouped", batchSize: 7, imagesPerClass: 4 },

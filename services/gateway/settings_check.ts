@@ -1,4 +1,14 @@
-import { frozenStages, type Manifest, type RunRequest, type RunSpec, stagesOf } from "@subtaxa/contracts";
+import {
+  frozenStages,
+  type Manifest,
+  type RunRequest,
+  type RunSpec,
+  stagesOf,
+  viewBytes,
+  type Views,
+  VIEWS_BYTES,
+  viewsThatFit,
+} from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { fieldProblem, type ProblemError } from "./problem.ts";
 
@@ -19,8 +29,8 @@ const contradiction = (request: RunRequest): readonly [Field, string] | undefine
   if (freeze === "backbone" && augmentation !== "none") {
     return [
       "augmentation",
-      "a frozen backbone sees every image once, as it is: set augmentation to none, or freeze up to its last " +
-      `stage (${stagesOf[backbone].at(-1)}) instead`,
+      "a frozen backbone's features are made before the training: set augmentation to none, as `views` is what turns and " +
+      `mirrors the images, or freeze up to its last stage (${stagesOf[backbone].at(-1)}) instead`,
     ];
   }
   if (sampling === "grouped" && batchSize < 2 * imagesPerClass) {
@@ -35,6 +45,28 @@ const contradiction = (request: RunRequest): readonly [Field, string] | undefine
 export const checkSettings = (request: RunRequest): Effect.Effect<void, ProblemError> => {
   const found = contradiction(request);
   return found ? fieldProblem("invalid-request", ...found) : Effect.void;
+};
+
+/**
+ * How many views a run on so many images has. The features of a frozen backbone must fit into one blob: fails with a problem
+ * that says how many views do, unless the number was left open.
+ */
+export const settleViews = (
+  { backbone, freeze, views }: Pick<RunRequest, "backbone" | "freeze" | "views">,
+  images: number,
+): Effect.Effect<Views, ProblemError> => {
+  if (freeze !== "backbone") return Effect.succeed(views ?? 1);
+  const most = viewsThatFit(backbone, images);
+  if (views === undefined || views <= most) return Effect.succeed(views ?? most);
+  const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
+  return fieldProblem(
+    "invalid-request",
+    "views",
+    `the features of ${views} views of ${images} images are ${
+      gib(images * viewBytes(backbone, views))
+    } GiB, and ` +
+      `${gib(VIEWS_BYTES)} GiB are the most: ask for at most ${most}`,
+  );
 };
 
 /**

@@ -18,7 +18,7 @@ import { ReadModel } from "./read_model.ts";
 import { checkClusterer } from "./check_clusterer.ts";
 import { checkMessages } from "./event_size.ts";
 import type { Settings } from "./settings.ts";
-import { checkSettings, checkSides } from "./settings_check.ts";
+import { checkSettings, checkSides, settleViews } from "./settings_check.ts";
 import { pretrainedOf } from "./weights.ts";
 import { checkSplits } from "./splits.ts";
 
@@ -76,7 +76,8 @@ const pinnedSpec = (
     const manifest = yield* model.manifest(end.manifest);
     yield* checkSplits(manifest, request);
     yield* checkSettings(request);
-    const spec = specOf(request, { manifest: end.manifest, classes: manifest.classes });
+    const views = yield* settleViews(request, manifest.images.length);
+    const spec = specOf({ ...request, views }, { manifest: end.manifest, classes: manifest.classes });
     yield* checkSides(manifest, view.maxSide, spec);
     yield* checkMessages(spec, manifest.images.length);
     yield* checkClusterer(spec);

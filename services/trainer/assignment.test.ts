@@ -45,6 +45,8 @@ Deno.test("labels of other images are a typed error that says which", () => {
       /image 1 of class 0/,
     ],
     [{ ...labels, cluster: Uint16Array.of(3, 0, 2) }, training, /image 2 is in sub-class 2 of class 1/],
+    [labels, training.subarray(1), /3 labels for 2 training images/],
+    [{ ...labels, image: Uint32Array.of(1, 2, 2) }, training, /labelled twice/],
   ];
   for (const [table, images, message] of cases) {
     expect(() => assignmentOf(table, images, classOf, settings("clustering"))).toThrow(TrainingError);

@@ -48,7 +48,8 @@ const pseudoLabelsOf = (labels: Labels, training: Uint32Array, classOf: Uint16Ar
     }
     return [image, { row, classIndex }] as const;
   }));
-  return Int32Array.from(training, (image) => {
+  if (rowOfImage.size < labels.image.length) throw TrainingError.labelsMismatch("an image is labelled twice");
+  const row = Int32Array.from(training, (image) => {
     const label = rowOfImage.get(image);
     if (label === undefined) throw TrainingError.labelsMismatch(`image ${image} has none`);
     if (label.classIndex !== classOf[image]) {
@@ -58,4 +59,10 @@ const pseudoLabelsOf = (labels: Labels, training: Uint32Array, classOf: Uint16Ar
     }
     return label.row;
   });
+  if (labels.image.length > training.length) {
+    throw TrainingError.labelsMismatch(
+      `there are ${labels.image.length} labels for ${training.length} training images`,
+    );
+  }
+  return row;
 };

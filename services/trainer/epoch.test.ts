@@ -8,9 +8,12 @@ import {
   encodeCheckpoint,
   encodeOptimizer,
   firstCheckpoint,
+  type FrozenFeatures,
   newCheckpoint,
   type RunData,
+  sizeScalingOf,
   type TrainingState,
+  viewFeatures,
   withOptimizer,
 } from "@subtaxa/model";
 import { madeUpWeights, stripes } from "@subtaxa/model/testing";
@@ -268,11 +271,48 @@ Deno.test("frozen stages stay as they are, weights and statistics, and the other
   }
 });
 
+Deno.test("a frozen backbone's views: a random one for each image and step, the same for a seed; sizes beside them", () => {
+  const runSpec = spec({ freeze: "backbone", views: 4, sizeFeatures: true, method: "standard" });
+  const pretrained = madeUpWeights("small", "keras");
+  const { inputs, ...rest } = data();
+  const all = viewFeatures({ pretrained, images: inputs as Images }, 4, quiet);
+  const image = Uint32Array.from({ length: COUNT }, (_, i) => i);
+  const mean = Float32Array.from({ length: COUNT * 64 }, (_, i) => {
+    const at = Math.floor(i / 64) * 256 + i % 64;
+    return [0, 64, 128, 192].reduce((sum, view) => sum + all[at + view]!, 0) / 4;
+  });
+  const sizes = Float32Array.from({ length: COUNT * 3 }, (_, i) => (i * 7) % 10);
+  const sizeScaling = sizeScalingOf(sizes, rest.split.train);
+  const start = newCheckpoint({ ...runSpec, fold: 0, pretrained, sizeScaling });
+  const epochOf = (values: Float16Array, changed: Partial<RunSpec> = {}, seen = sizes) => {
+    const features = { image, values: mean, dimension: 64, each: { views: 4, values } };
+    const of = { ...rest, inputs: features, sizes: seen };
+    return trainEpoch(input({ spec: { ...runSpec, ...changed }, data: of, start }), quiet).state;
+  };
+  const kernel = (state: TrainingState) => state.parameters.get("embedding/kernel")!.value;
+  const before = tf.memory().numTensors;
+  const once = epochOf(all);
+  expect(tf.memory().numTensors).toBe(before);
+  expect(kernel(epochOf(all))).toEqual(kernel(once));
+  expect(kernel(epochOf(all, { seed: 5 }))).not.toEqual(kernel(once));
+  // every view is used, whatever the other three are; so are the sizes
+  for (const view of [0, 1, 2, 3]) {
+    const other = all.map((value, i) => Math.floor(i / 64) % 4 === view ? value + 1 : value);
+    expect(kernel(epochOf(other))).not.toEqual(kernel(once));
+  }
+  expect(kernel(epochOf(all, {}, sizes.map((value, i) => (value * i) % 10)))).not.toEqual(kernel(once));
+  // the mean over the views is for everything but training
+  const features = { image, values: mean, dimension: 64, each: { views: 4, values: all } };
+  const probability = (inputs: FrozenFeatures) =>
+    classify({ checkpoint: once, inputs, sizes, indices: rest.split.test }, quiet);
+  expect(probability(features)).toEqual(probability({ image, values: mean, dimension: 64 }));
+});
+
 Deno.test("with a frozen backbone an epoch takes its features for the images", () => {
   const frozenSpec = spec({ freeze: "backbone" });
   const pretrained = madeUpWeights("small", "keras");
   const { inputs, ...rest } = data();
-  const values = backboneFeatures(pretrained, inputs as Images, quiet);
+  const values = backboneFeatures({ pretrained, images: inputs as Images }, quiet);
   const features = { image: Uint32Array.from({ length: COUNT }, (_, i) => i), values, dimension: 64 };
   const frozen = { spec: frozenSpec, data: { ...rest, inputs: features } };
   const before = tf.memory().numTensors;

@@ -1,10 +1,12 @@
 import type { EventOf, Labels, RunSpec } from "@subtaxa/contracts";
 import { usesTriplets } from "@subtaxa/contracts";
-import type { Augmentation } from "@subtaxa/dataset";
 import {
   type BatchProgress,
   followLabels,
-  inputTensor,
+  type InputOptions,
+  inputTensors,
+  type NetworkInput,
+  networkInput,
   type RunData,
   stopwatch,
   type TrainingState,
@@ -41,7 +43,7 @@ export type TrainingSummary = EventOf<"epoch.trained">["training"];
 const MEASURED_IMAGES = 2000;
 
 /** Random streams of an epoch: what one draws does not move another. */
-const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measured: 0x7104 };
+const streams = { headNoise: 0x7101, order: 0x7102, augmentation: 0x7103, measured: 0x7104, views: 0x7105 };
 
 /**
  * One epoch of the paper's Algorithm 1, "Train the encoder network", in its order: the head takes the shape of the
@@ -61,7 +63,7 @@ export const trainEpoch = (
   const stopIfCancelled = () => {
     if (cancelled()) throw TrainingError.cancelled();
   };
-  const { inputs, classOf, split: { train } } = data;
+  const { classOf, split: { train } } = data;
   const assignment = assignmentOf(labels, train, classOf, spec);
 
   const head = followLabels(start.head, assignment.rows, {
@@ -71,7 +73,10 @@ export const trainEpoch = (
   const triplets = tripletLossOf(spec);
   const trainee = new Trainee({ ...start, head, epoch }, triplets);
   try {
-    const augmentation: Augmentation = { augment: spec.augmentation, random: stream("augmentation") };
+    const options: InputOptions = {
+      augmentation: { augment: spec.augmentation, random: stream("augmentation") },
+      views: stream("views"),
+    };
     const batches = batchesOf(spec, assignment, stream("order"));
     const measure = stopwatch(train.length, batches.length);
     const means = new RunningMeans();
@@ -82,7 +87,10 @@ export const trainEpoch = (
       stopIfCancelled();
       const rate = learningRateAt(spec, epoch - 1 + b / batches.length);
       waiting.start();
-      const batch = batchOf(data, start, positions, assignment, augmentation);
+      const batch = {
+        input: networkInput(data, positions.map((position) => train[position]!), start, options),
+        labels: labelsOf(positions, assignment),
+      };
       waiting.stop();
       const losses = trainBatch(trainee, batch, rate);
       if (!Number.isFinite(losses.loss)) throw TrainingError.diverged(epoch, b + 1, rate);
@@ -100,7 +108,7 @@ export const trainEpoch = (
       // a last batch of a single image is left out, as in training
       for (let from = 0; from + 1 < sample.length; from += spec.batchSize) {
         stopIfCancelled();
-        yield inputTensor(inputs, sample.subarray(from, from + spec.batchSize), start.preprocessing);
+        yield networkInput(data, sample.subarray(from, from + spec.batchSize), start);
       }
     }());
     const finite = [...measured.values()].every(({ values }) => values.every(Number.isFinite));
@@ -155,32 +163,23 @@ export const learningRateAt = (
   schedule === "cosine" ? learningRate * (1 + Math.cos(Math.PI * done / epochs)) / 2 : learningRate;
 
 interface Batch {
-  readonly x: ReturnType<typeof inputTensor>;
+  readonly input: NetworkInput;
   readonly labels: BatchLabels;
 }
 
-/** The training images at `positions`, in TensorFlow's memory. */
-const batchOf = (
-  { inputs, split: { train } }: RunData,
-  { preprocessing }: TrainingState,
-  positions: Uint32Array,
-  { row, subclass }: Assignment,
-  augmentation: Augmentation,
-): Batch => {
+/** The labels of the training images at `positions`, in TensorFlow's memory. */
+const labelsOf = (positions: Uint32Array, { row, subclass }: Assignment): BatchLabels => {
   const of = (labels: Int32Array) =>
     tf.tensor1d(Int32Array.from(positions, (position) => labels[position]!), "int32");
-  return {
-    x: inputTensor(inputs, positions.map((position) => train[position]!), preprocessing, augmentation),
-    labels: { rows: of(row), subclasses: of(subclass) },
-  };
+  return { rows: of(row), subclasses: of(subclass) };
 };
 
 /** One step on a batch, which it disposes. */
-const trainBatch = (trainee: Trainee, { x, labels }: Batch, learningRate: number): BatchLosses => {
+const trainBatch = (trainee: Trainee, { input, labels }: Batch, learningRate: number): BatchLosses => {
   try {
-    return trainee.step(x, labels, learningRate);
+    return trainee.step(input, labels, learningRate);
   } finally {
-    tf.dispose([x, labels.rows, labels.subclasses]);
+    tf.dispose([...inputTensors(input), labels.rows, labels.subclasses]);
   }
 };
 

@@ -1,9 +1,11 @@
-import type { Scalar, Tensor, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
+import type { Scalar, Tensor, Tensor2D, Variable } from "@tensorflow/tfjs";
 import {
   type Checkpoint,
   InferenceScope,
+  inputTensors,
   Layers,
   measuring,
+  type NetworkInput,
   networks,
   type Scope,
   training,
@@ -54,14 +56,15 @@ export class TrainedNetwork {
    * same steps give the same weights whatever the process did before.
    */
   step(
-    batch: Tensor4D | Tensor2D,
+    batch: NetworkInput,
     learningRate: number,
     loss: (embeddings: Tensor2D) => Scalar,
     head: readonly Variable[],
   ): Tensor[] {
     const { backbone, convention } = this.#start;
     const names = [this.#adam.names(), this.#frozen.parameters.keys()].map((some) => [...some].join());
-    const key = [backbone, convention, batch.shape, ...names].join("/");
+    const shapes = inputTensors(batch).map(({ shape }) => shape.join());
+    const key = [backbone, convention, shapes.join(" "), ...names].join("/");
     const compiled = this.#met.has(key) ? compiledSteps.get(key) : undefined;
     this.#met.add(key);
     const scalars = this.#adam.nextStep(learningRate);
@@ -83,7 +86,7 @@ export class TrainedNetwork {
    * The statistics of every batch normalisation with the present weights, over batches of what the network takes, which it
    * disposes. Those of frozen layers stay.
    */
-  measure(batches: Iterable<Tensor4D | Tensor2D>): Checkpoint["statistics"] {
+  measure(batches: Iterable<NetworkInput>): Checkpoint["statistics"] {
     const parameters = this.#adam.values();
     try {
       const { scope, statistics } = measuring(parameters, this.#frozen);
@@ -91,7 +94,7 @@ export class TrainedNetwork {
         try {
           tf.tidy(() => void this.#forward(scope, batch));
         } finally {
-          batch.dispose();
+          tf.dispose([...inputTensors(batch)]);
         }
       }
       return new Map([...frozenStatistics(this.#start), ...statistics()]);
@@ -113,7 +116,7 @@ export class TrainedNetwork {
 
   #recordedStep(
     key: string,
-    batch: Tensor4D | Tensor2D,
+    batch: NetworkInput,
     scalars: readonly Tensor[],
     loss: (embeddings: Tensor2D) => Scalar,
     head: readonly Variable[],
@@ -159,15 +162,15 @@ export class TrainedNetwork {
   }
 
   /** All that a step takes from outside. */
-  #inputs(batch: Tensor): Tensor[] {
-    return [batch, ...this.#frozenTensors(), ...this.#adam.variables()];
+  #inputs(batch: NetworkInput): Tensor[] {
+    return [...inputTensors(batch), ...this.#frozenTensors(), ...this.#adam.variables()];
   }
 
   #frozenTensors(): Tensor[] {
     return [...this.#frozen.parameters.values(), ...this.#frozen.statistics.values()];
   }
 
-  #forward(scope: Scope, batch: Tensor4D | Tensor2D): Tensor2D {
+  #forward(scope: Scope, batch: NetworkInput): Tensor2D {
     const { backbone, convention } = this.#start;
     return networks[backbone].forward(new Layers(scope, convention), batch);
   }

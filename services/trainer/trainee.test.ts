@@ -1,3 +1,4 @@
+import { featuresOf } from "@subtaxa/contracts";
 import { newCheckpoint, type TrainingState } from "@subtaxa/model";
 import { formulaCheckpoint, formulaImages } from "@subtaxa/model/testing";
 import { nativeBackend, tf } from "@subtaxa/tensorflow";
@@ -31,7 +32,7 @@ const expectLike = (values: Float32Array, { norm, head }: { norm: number; head: 
 Deno.test("losses and every parameter's gradient equal the reference's", () => {
   const trained = trainee();
   const [x, y] = [formulaImages(), labels()];
-  const losses = trained.step(x, y, learningRate);
+  const losses = trained.step({ x }, y, learningRate);
   expect(losses.crossEntropy).toBeCloseTo(fixture.crossEntropy, 4);
   expect(losses.triplet).toBeCloseTo(fixture.triplet, 4);
   expect(losses.loss).toBeCloseTo(fixture.crossEntropy + fixture.triplet, 4);
@@ -53,7 +54,7 @@ Deno.test("losses and every parameter's gradient equal the reference's", () => {
 Deno.test("the loss falls as in the reference over several Adam steps", () => {
   const trained = trainee();
   const [x, y] = [formulaImages(), labels()];
-  const losses = fixture.adamLosses.map(() => trained.step(x, y, learningRate).loss);
+  const losses = fixture.adamLosses.map(() => trained.step({ x }, y, learningRate).loss);
   losses.forEach((loss, i) => expect(Math.abs(loss / fixture.adamLosses[i]! - 1)).toBeLessThan(0.02));
   trained.dispose();
   tf.dispose([x, y.rows]);
@@ -66,10 +67,10 @@ for (const backbone of ["resnet50", "efficientnet-b0"] as const) {
     const x = tf.randomUniform<Rank.R4>([8, 32, 32, 3], -1, 1, "float32", 5);
     const y = labelsOf([0, 1, 0, 1, 0, 1, 0, 1]);
     const learningRate = 1e-3;
-    const first = trained.step(x, y, learningRate);
+    const first = trained.step({ x }, y, learningRate);
     const live = () => [tf.memory().numTensors, nativeBackend().getNumOfTFTensors()];
     const before = live();
-    const losses = [1, 2, 3, 4, 5].map(() => trained.step(x, y, learningRate).crossEntropy);
+    const losses = [1, 2, 3, 4, 5].map(() => trained.step({ x }, y, learningRate).crossEntropy);
     expect(live()).toEqual(before);
     expect(losses.at(-1)!).toBeLessThan(first.crossEntropy / 4);
     trained.dispose();
@@ -78,27 +79,33 @@ for (const backbone of ["resnet50", "efficientnet-b0"] as const) {
 }
 
 for (
-  const [backbone, freeze] of [
+  const [backbone, freeze, withSizes = ""] of [
     ["small", "none"],
     ["resnet50", "none"],
     ["resnet50", "conv3"],
     ["efficientnet-b0", "none"],
     ["efficientnet-b0", "backbone"],
+    ["small", "none", "with sizes"],
+    ["small", "backbone", "with sizes"],
   ] as const
 ) {
-  Deno.test(`${backbone}, ${freeze} frozen: the compiled second step is the one that runs operation by operation`, () => {
-    const start = newCheckpoint({ backbone, imageSize: 32, classes: ["a", "b"], seed: 1, fold: 0, freeze });
+  Deno.test(`${backbone}, ${freeze} frozen ${withSizes}: the compiled second step is the one that runs operation by operation`, () => {
+    const sizeScaling = withSizes ? { mean: [0, 0, 0], deviation: [1, 1, 1] } : null;
+    const model = { backbone, imageSize: 32, classes: ["a", "b"], seed: 1, fold: 0, freeze, sizeScaling };
+    const start = newCheckpoint(model);
     // every step of a new trainee is its first, which is not compiled
     const stepwise = (state: TrainingState, statistics: TrainingState["statistics"]) => {
       const trained = new Trainee({ ...state, statistics }, triplets);
-      trained.step(x, y, learningRate);
+      trained.step(input, y, learningRate);
       const next = trained.state();
       trained.dispose();
       return next;
     };
     const x = freeze === "backbone"
-      ? tf.randomUniform<Rank.R2>([8, 1280], -1, 1, "float32", 5)
+      ? tf.randomUniform<Rank.R2>([8, featuresOf[backbone]], -1, 1, "float32", 5)
       : tf.randomUniform<Rank.R4>([8, 32, 32, 3], -1, 1, "float32", 5);
+    const sizes = tf.randomUniform<Rank.R2>([8, 3], -2, 2, "float32", 6);
+    const input = withSizes ? { x, sizes } : { x };
     const y = labelsOf([0, 1, 0, 1, 0, 1, 0, 1]);
     const statistics = new Map(
       [...start.frozen].flatMap(([name, { shape, values }]) =>
@@ -111,13 +118,16 @@ for (
       ),
     );
     const trained = new Trainee({ ...start, statistics }, triplets);
-    for (let step = 0; step < 2; step++) trained.step(x, y, learningRate);
+    for (let step = 0; step < 2; step++) trained.step(input, y, learningRate);
     const actual = trained.state();
     trained.dispose();
     let expected = start;
     for (let step = 0; step < 2; step++) expected = stepwise(expected, statistics);
-    tf.dispose([x, y.rows]);
+    tf.dispose([x, sizes, y.rows]);
     expect(actual.steps).toBe(2);
+    if (withSizes) {
+      expect(expected.parameters.get("embedding/kernel")!.shape[0]).toBe(featuresOf[backbone] + 3);
+    }
     for (const [name, { first }] of expected.parameters) {
       const other = actual.parameters.get(name)!;
       const apart = norm(first.map((v, i) => v - other.first[i]!));

@@ -1,5 +1,5 @@
-import type { Scalar, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import type { Checkpoint, Head, TrainingState } from "@subtaxa/model";
+import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Checkpoint, Head, NetworkInput, TrainingState } from "@subtaxa/model";
 import { tf } from "@subtaxa/tensorflow";
 import { crossEntropy } from "./losses.ts";
 import { TrainedNetwork } from "./network.ts";
@@ -51,7 +51,7 @@ export class Trainee {
   }
 
   /** One step on a batch: what the network takes of N images, and their labels. Takes neither over. */
-  step(input: Tensor4D | Tensor2D, labels: BatchLabels, learningRate: number): BatchLosses {
+  step(input: NetworkInput, labels: BatchLabels, learningRate: number): BatchLosses {
     const [kernel, bias] = [this.#kernel.variable, this.#bias.variable];
     let parts!: Tensor1D;
     const loss = (embeddings: Tensor2D): Scalar => {
@@ -91,7 +91,7 @@ export class Trainee {
   }
 
   /** The statistics of every batch normalisation, as `TrainedNetwork.measure` has them. */
-  measure(batches: Iterable<Tensor4D | Tensor2D>): Checkpoint["statistics"] {
+  measure(batches: Iterable<NetworkInput>): Checkpoint["statistics"] {
     return this.#network.measure(batches);
   }
 

@@ -71,7 +71,9 @@ const operations = {
   ): Promise<TrainOutput> => {
     const { spec, fold, epoch, previous, pretrainedFile, labelsFile, outputFiles } = input;
     const data = await load(input);
-    const start = previous === null ? firstCheckpoint(spec, fold, pretrainedFile) : await stateOf(previous);
+    const start = previous === null
+      ? firstCheckpoint(spec, fold, pretrainedFile, data)
+      : await stateOf(previous);
     if (previous !== null) requireSameRun(start, spec, previous.checkpoint.file);
     const labels = labelsFile === null ? null : decodeLabels(await Deno.readFile(labelsFile));
     let optimizer = "";

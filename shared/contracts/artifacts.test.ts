@@ -2,12 +2,17 @@ import { expect } from "expect";
 import fc from "fast-check";
 import {
   ArtifactError,
+  concatenateViews,
   decodeFeatures,
   decodeLabels,
   decodePredictions,
+  decodeViews,
   encodeFeatures,
   encodeLabels,
   encodePredictions,
+  encodeViews,
+  viewChunks,
+  type ViewFeatures,
 } from "./mod.ts";
 
 Deno.test("features come back as they were, with any number of rows", () => {
@@ -20,6 +25,30 @@ Deno.test("features come back as they were, with any number of rows", () => {
       expect(decodeFeatures(encodeFeatures(features))).toEqual(features);
     },
   ));
+});
+
+Deno.test("views come back as they were, and in several parts as one", async () => {
+  const views = (from: number, rows: number): ViewFeatures => ({
+    image: Uint32Array.from({ length: rows }, (_, i) => from + i),
+    values: Float16Array.from({ length: rows * 2 * 3 }, (_, i) => (from * 6 + i) / 3),
+    ...{ views: 2, dimension: 3 },
+  });
+  for (const rows of [0, 1, 7]) {
+    expect(decodeViews(encodeViews(views(0, rows)))).toEqual(views(0, rows));
+    const chunks = await Array.fromAsync(viewChunks(views(0, 7)));
+    expect(chunks.flatMap((chunk) => [...chunk])).toEqual([...encodeViews(views(0, 7))]);
+  }
+  const parts = async function* (...all: ViewFeatures[]) {
+    for (const part of all) yield decodeViews(encodeViews(part));
+  };
+  expect(await concatenateViews(parts(views(0, 3), views(3, 0), views(3, 4)), 7)).toEqual(views(0, 7));
+  for (const rows of [6, 8]) {
+    await expect(concatenateViews(parts(views(0, 3), views(3, 4)), rows)).rejects.toThrow(ArtifactError);
+  }
+  const other = { ...views(3, 4), views: 3, dimension: 2 };
+  await expect(concatenateViews(parts(views(0, 3), other), 7)).rejects.toThrow(/3 × 2 values, others 2 × 3/);
+  const features = encodeFeatures({ image: Uint32Array.of(1), values: Float32Array.of(1, 2), dimension: 2 });
+  expect(() => decodeViews(features)).toThrow(/not a views table/);
 });
 
 Deno.test("labels and predictions come back as they were", () => {

@@ -1,10 +1,12 @@
 import {
   Field,
   FixedSizeList,
+  Float16,
   Float32,
   makeData,
   makeVector,
   RecordBatch,
+  RecordBatchStreamWriter,
   Schema,
   Struct,
   Table,
@@ -43,6 +45,18 @@ export interface Features {
   readonly dimension: number;
 }
 
+/**
+ * A frozen backbone's features of several views of each image: row i of `values` (N × `views` × `dimension`, row-major)
+ * belongs to image `image[i]`. Half precision, whose relative error is at most 2^-11.
+ */
+export interface ViewFeatures {
+  readonly image: Uint32Array;
+  readonly values: Float16Array;
+  readonly views: number;
+  readonly dimension: number;
+}
+const ViewsMetadata = z.object({ views: z.number().int().min(1) });
+
 /** A sub-class: `id` stays with it from epoch to epoch; `from` is the sub-class whose head row it starts from. */
 export const Subclass = z.object({
   class: z.number().int().min(0),
@@ -80,20 +94,33 @@ export interface Predictions {
   readonly classes: number;
 }
 
-type Column = Uint32Array | Uint16Array | Float32Array | { values: Float32Array; width: number };
+type Column = Uint32Array | Uint16Array | Float32Array | {
+  values: Float32Array | Float16Array;
+  width: number;
+};
+
+const itemsOf = (values: Float32Array | Float16Array) =>
+  values instanceof Float32Array
+    ? makeData({ type: new Float32(), data: values })
+    // Arrow's arrays of half-precision numbers are their bits
+    : makeData({
+      type: new Float16(),
+      data: new Uint16Array(values.buffer, values.byteOffset, values.length),
+    });
 
 const columnData = (column: Column) => {
   if (column instanceof Uint32Array) return makeData({ type: new Uint32(), data: column });
   if (column instanceof Uint16Array) return makeData({ type: new Uint16(), data: column });
   if (column instanceof Float32Array) return makeData({ type: new Float32(), data: column });
+  const child = itemsOf(column.values);
   return makeData({
-    type: new FixedSizeList(column.width, new Field("item", new Float32(), false)),
+    type: new FixedSizeList(column.width, new Field("item", child.type, false)),
     length: column.values.length / column.width,
-    child: makeData({ type: new Float32(), data: column.values }),
+    child,
   });
 };
 
-const encode = (
+const tableOf = (
   artifact: string,
   columns: Record<string, Column>,
   metadata: Record<string, unknown> = {},
@@ -107,8 +134,10 @@ const encode = (
     schema,
     makeData({ type: new Struct(fields), length, children, nullCount: 0 }),
   );
-  return tableToIPC(new Table(schema, [batch]), "stream");
+  return new Table(schema, [batch]);
 };
+
+const encode = (...parts: Parameters<typeof tableOf>): Uint8Array => tableToIPC(tableOf(...parts), "stream");
 
 const malformed = (artifact: string, detail: string) =>
   new ArtifactError({
@@ -146,13 +175,28 @@ const decode = (artifact: string, bytes: Uint8Array) => {
     uint32: (name: string) => Uint32Array.from(child(name).toArray() as Uint32Array),
     uint16: (name: string) => Uint16Array.from(child(name).toArray() as Uint16Array),
     float32: (name: string) => Float32Array.from(child(name).toArray() as Float32Array),
-    matrix: (name: string) => {
+    /** `bits`: the constructor of what Arrow keeps such numbers in. */
+    matrix: <A extends Float32Array | Uint16Array>(
+      name: string,
+      item: "Float32" | "Float16",
+      bits: new (length: number) => A,
+    ) => {
       const { data, type } = child(name);
       const width = (type as FixedSizeList).listSize;
-      const valuesOf = (chunk: (typeof data)[number]) =>
-        (makeVector(chunk.children[0]!).toArray() as Float32Array).subarray(0, chunk.length * width);
+      if (String(type) !== `FixedSizeList[${width}]<${item}>`) {
+        throw malformed(artifact, `column '${name}' is ${type}, not FixedSizeList<${item}>`);
+      }
+      const valuesOf = (chunk: (typeof data)[number]) => {
+        const values = makeVector(chunk.children[0]!).toArray() as A;
+        const length = chunk.length * width;
+        if (values.length >= length) return values.subarray(0, length) as A;
+        throw malformed(
+          artifact,
+          `column '${name}' has ${values.length} values in ${chunk.length} rows of ${width}`,
+        );
+      };
       if (data.length === 1) return { values: valuesOf(data[0]!), width };
-      const out = new Float32Array(table.numRows * width);
+      const out = new bits(table.numRows * width);
       let at = 0;
       for (const chunk of data) {
         const part = valuesOf(chunk);
@@ -180,8 +224,31 @@ export const encodeFeatures = (features: Features): Uint8Array =>
 
 export const decodeFeatures = (bytes: Uint8Array): Features => {
   const table = decode("features", bytes);
-  const { values, width } = table.matrix("embedding");
+  const { values, width } = table.matrix("embedding", "Float32", Float32Array);
   return { image: table.uint32("image"), values, dimension: width };
+};
+
+const viewsTable = ({ image, values, views, dimension }: ViewFeatures) =>
+  tableOf("views", { image, views: { values, width: views * dimension } }, { views });
+
+export const encodeViews = (features: ViewFeatures): Uint8Array => tableToIPC(viewsTable(features), "stream");
+
+/**
+ * The table in pieces, of which the largest are the values themselves: a copy of them all, as `encodeViews` makes it, may be
+ * too much.
+ */
+export const viewChunks = (features: ViewFeatures): AsyncIterable<Uint8Array> =>
+  RecordBatchStreamWriter.writeAll(viewsTable(features))[Symbol.asyncIterator]();
+
+export const decodeViews = (bytes: Uint8Array): ViewFeatures => {
+  const table = decode("views", bytes);
+  const metadata = ViewsMetadata.safeParse(table.metadata);
+  if (!metadata.success) throw malformed("views", "its metadata don't say how many there are");
+  const { views } = metadata.data;
+  const { values: bits, width } = table.matrix("views", "Float16", Uint16Array);
+  if (width % views !== 0) throw malformed("views", `its rows of ${width} values are not ${views} views`);
+  const values = new Float16Array(bits.buffer, bits.byteOffset, bits.length);
+  return { image: table.uint32("image"), values, views, dimension: width / views };
 };
 
 export const encodeLabels = (labels: Labels): Uint8Array =>
@@ -215,7 +282,7 @@ export const encodePredictions = (predictions: Predictions): Uint8Array =>
 
 export const decodePredictions = (bytes: Uint8Array): Predictions => {
   const table = decode("predictions", bytes);
-  const { values, width } = table.matrix("probability");
+  const { values, width } = table.matrix("probability", "Float32", Float32Array);
   return {
     image: table.uint32("image"),
     true: table.uint16("true"),
@@ -225,7 +292,22 @@ export const decodePredictions = (bytes: Uint8Array): Predictions => {
   };
 };
 
-type Values = Uint32Array | Uint16Array | Float32Array;
+/** Throws `ArtifactError` unless a table has exactly one row for each of these images, in their order. */
+export const requireImages = (
+  artifact: string,
+  { image }: Pick<Images, "image">,
+  expected: Uint32Array,
+): void => {
+  if (image.length !== expected.length) {
+    throw malformed(artifact, `it has ${image.length} rows for ${expected.length} images`);
+  }
+  const row = image.findIndex((index, n) => index !== expected[n]);
+  if (row >= 0) {
+    throw malformed(artifact, `its row ${row} belongs to image ${image[row]}, not ${expected[row]}`);
+  }
+};
+
+type Values = Uint32Array | Uint16Array | Float32Array | Float16Array;
 
 /** The values of several columns, one after the other. */
 const concatenate = <A extends Values>(parts: readonly A[], into: (length: number) => A): A => {
@@ -247,6 +329,34 @@ export const concatenateFeatures = (parts: readonly Features[]): Features => ({
   values: concatenate(parts.map(({ values }) => values), float32),
   dimension: parts[0]!.dimension,
 });
+
+/**
+ * The rows of several tables in order, each table asked for once and let go before the next; there is at least one, and all
+ * have the same views of the same dimension. Throws `ArtifactError` where they haven't, or have other than `rows` rows.
+ */
+export const concatenateViews = async (
+  parts: AsyncIterable<ViewFeatures>,
+  rows: number,
+): Promise<ViewFeatures> => {
+  const image = new Uint32Array(rows);
+  let all: ViewFeatures | undefined;
+  let at = 0;
+  for await (const { views, dimension, ...part } of parts) {
+    all ??= { image, values: new Float16Array(rows * views * dimension), views, dimension };
+    if (views !== all.views || dimension !== all.dimension) {
+      throw malformed(
+        "views",
+        `a part has ${views} × ${dimension} values, others ${all.views} × ${all.dimension}`,
+      );
+    }
+    if (at + part.image.length > rows) throw malformed("views", `its parts have more than ${rows} rows`);
+    image.set(part.image, at);
+    all.values.set(part.values, at * views * dimension);
+    at += part.image.length;
+  }
+  if (!all || at < rows) throw malformed("views", `its parts have ${at} rows of ${rows}`);
+  return all;
+};
 
 /** The rows of all tables in order; there is at least one table, and all have the same classes. */
 export const concatenatePredictions = (parts: readonly Predictions[]): Predictions => ({

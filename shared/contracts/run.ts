@@ -28,6 +28,12 @@ export const stagesOf = {
   ],
 } as const satisfies Record<Backbone, readonly string[]>;
 
+/** Width of what each backbone gives: its features, pooled over the image. */
+export const featuresOf = { small: 64, resnet50: 2048, "efficientnet-b0": 1280 } as const satisfies Record<
+  Backbone,
+  number
+>;
+
 /** What of the network keeps its pretrained weights: nothing, all stages up to the one named, or the whole backbone. */
 export const Freeze = z.enum([
   "none",
@@ -60,6 +66,23 @@ export type ClustererVersion = z.infer<typeof ClustererVersion>;
 /** Side of the images in pixels. */
 const ImageSize = z.number().int().min(16).max(512).multipleOf(8);
 const LearningRate = z.number().positive().max(1);
+
+/**
+ * Views of an image that are averaged: 1 the image itself, 2 also its mirror image, 4 its rotations by quarter turns, 8 the
+ * rotations of both (all symmetries of the square).
+ */
+export const Views = z.literal([1, 2, 4, 8]);
+export type Views = z.infer<typeof Views>;
+
+/** The features of all views of a data set are one blob of at most this many bytes: 1.5 GiB. */
+export const VIEWS_BYTES = 1.5 * 2 ** 30;
+
+/** Bytes that the features of several views of one image take: two for each, as they are stored as float16. */
+export const viewBytes = (backbone: Backbone, views: Views): number => 2 * views * featuresOf[backbone];
+
+/** The largest number of views whose features have room for so many images; a single view always has. */
+export const viewsThatFit = (backbone: Backbone, images: number): Views =>
+  Views.def.values.findLast((views) => views === 1 || images * viewBytes(backbone, views) <= VIEWS_BYTES)!;
 
 /** Which triplets of a batch count: see the trainer's losses. */
 export const Mining = z.enum(["batch-hard", "semi-hard", "all"]);
@@ -114,6 +137,15 @@ export const RunRequest = z.strictObject({
   ),
   imagesPerClass: z.number().int().min(2).max(64).default(2).describe("K of grouped batches"),
   augmentation: z.enum(["none", "flip-rotate"]).default("none"),
+  views: Views.optional().describe(
+    "views of each image whose features are averaged, everywhere but in training batches: 1 the image, 2 with its mirror " +
+      "image, 4 its rotations, 8 all of these; takes as many times as long (8 with `freeze: backbone`, or as many as have " +
+      "room, otherwise 1). With `freeze: backbone` training takes a random one of them for each image and step",
+  ),
+  sizeFeatures: z.boolean().default(false).describe(
+    "give the head the size of each image too: the logarithms of its longer and shorter side and of their ratio, in µm where " +
+      "the dataset's pixel size is known",
+  ),
   confusionThreshold: z.number().min(0).max(1).default(0.3),
   maxClusters: z.number().int().min(1).max(32).default(5),
   minClusterSize: z.number().int().min(2).max(10_000).default(8),
@@ -142,7 +174,14 @@ export const RunRequest = z.strictObject({
 export type RunRequest = z.infer<typeof RunRequest>;
 
 /** What a request leaves open, settled by network and method (`specOf`). */
-const settled = { imageSize: ImageSize, learningRate: LearningRate, clusterer: ClustererName };
+const settled = {
+  imageSize: ImageSize,
+  learningRate: LearningRate,
+  clusterer: ClustererName,
+  // events of before there were these settings do without them
+  views: Views.default(1),
+  sizeFeatures: z.boolean().default(false),
+};
 
 /** A request with nothing left open: the settings that a run was trained with. */
 export const RunSettings = z.object({ ...RunRequest.shape, ...settled });
@@ -172,6 +211,7 @@ export const specOf = (
     imageSize: request.imageSize ?? (backbone === "small" ? 64 : 224),
     learningRate: request.learningRate ?? (light ? 1e-3 : 2e-4),
     clusterer: request.clusterer ?? (method === "gs-trs" ? "kmeans" : "xmeans"),
+    views: request.views ?? (freeze === "backbone" ? 8 : 1),
     pretrained: null,
     ...pinned,
   };
@@ -201,7 +241,10 @@ export const FoldState = open(z.object({
   optimizer: BlobRef.nullable().default(null),
   /** Pseudo-labels in force (`labels` artifact); null while every class is whole. */
   labels: BlobRef.nullable(),
-  /** What a frozen backbone makes of every image (`features` artifact); null where the backbone is trained. */
+  /**
+   * What a frozen backbone makes of every image: a `views` artifact, or with one view a `features` artifact; null where the
+   * backbone is trained.
+   */
   frozen: BlobRef.nullable().default(null),
   classes: z.array(ClassState),
   /** The epoch with the best validation macro F-score so far. */

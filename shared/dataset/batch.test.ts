@@ -1,6 +1,6 @@
 import { random } from "@subtaxa/random";
 import { expect } from "expect";
-import { batch, type Images } from "./mod.ts";
+import { batch, type Images, symmetriesOf } from "./mod.ts";
 
 const images = (side: number, channels: 1 | 3, count: number): Images => ({
   pixels: Uint8Array.from({ length: count * side * side * channels }, (_, i) => (i * 41 + (i >> 8)) % 256),
@@ -10,7 +10,7 @@ const images = (side: number, channels: 1 | 3, count: number): Images => ({
 });
 
 /** The 8 symmetries of an image as nested arrays, by turning and mirroring. */
-const symmetriesOf = <T>(rows: T[][]): T[][][] => {
+const turnedAndMirrored = <T>(rows: T[][]): T[][][] => {
   const turned = (rows: T[][]) => rows[0]!.map((_, x) => rows.map((row) => row[x]!).reverse());
   const mirrored = (rows: T[][]) => rows.map((row) => row.slice().reverse());
   const turns = [rows];
@@ -25,7 +25,7 @@ const flatSymmetriesOf = ({ pixels, side, channels }: Images, index: number): st
     x: number,
   ) => [...pixels.subarray(index * size + (y * side + x) * channels).subarray(0, channels)];
   const rows = Array.from({ length: side }, (_, y) => Array.from({ length: side }, (_, x) => pixel(y, x)));
-  return symmetriesOf(rows).map((rows) => rows.flat(2).join());
+  return turnedAndMirrored(rows).map((rows) => rows.flat(2).join());
 };
 
 const bytesOf = (values: Float32Array): string =>
@@ -75,6 +75,26 @@ for (const channels of [1, 3] as const) {
     const chiSquare = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
     // 0.999 quantile with 7 degrees of freedom.
     expect(chiSquare).toBeLessThan(24.33);
+  });
+}
+
+for (const channels of [1, 3] as const) {
+  Deno.test(`a fixed symmetry: the image, its mirror image, its rotations, all eight, ${channels} channel(s)`, () => {
+    const source = images(4, channels, 3);
+    const views = symmetriesOf[8].map((symmetry) => {
+      const result = batch(source, [2, 0], { augment: "symmetry", symmetry });
+      const size = 16 * channels;
+      return [result.subarray(0, size), result.subarray(size)].map(bytesOf);
+    });
+    [2, 0].forEach((index, n) => {
+      // four turns, then the mirror images of those
+      const expected = flatSymmetriesOf(source, index);
+      const of = (count: 1 | 2 | 4 | 8) => symmetriesOf[count].map((symmetry) => views[symmetry]![n]);
+      expect(of(1)).toEqual([expected[0]]);
+      expect(of(2)).toEqual([expected[0], expected[4]]);
+      expect(of(4).toSorted()).toEqual(expected.slice(0, 4).toSorted());
+      expect(of(8).toSorted()).toEqual(expected.toSorted());
+    });
   });
 }
 

@@ -10,8 +10,24 @@ export interface Images {
   readonly count: number;
 }
 
+/**
+ * One of the 8 symmetries of the square: bit 2 exchanges rows and columns, bits 1 and 0 reverse the directions of the rows and
+ * columns of the result. 0 leaves an image as it is.
+ */
+export type Symmetry = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+
+/** The symmetries that a number of views consists of: the image; also its mirror image; its rotations; all. */
+export const symmetriesOf: Readonly<Record<1 | 2 | 4 | 8, readonly Symmetry[]>> = {
+  1: [0],
+  2: [0, 1],
+  4: [0, 3, 5, 6],
+  8: [0, 1, 2, 3, 4, 5, 6, 7],
+};
+
 export type Augmentation =
   | { readonly augment: "none"; readonly random?: Random }
+  /** Every image in the same symmetry. */
+  | { readonly augment: "symmetry"; readonly symmetry: Symmetry }
   /** Every image in one of the 8 symmetries of the square, each equally likely. */
   | { readonly augment: "flip-rotate"; readonly random: Random };
 
@@ -49,8 +65,7 @@ export const batch = (
   const source = new Uint8Array(memory.buffer, at.from, from);
   for (let b = 0; b < indices.length; b++) {
     source.set(pixels.subarray(indices[b]! * from, (indices[b]! + 1) * from));
-    const symmetry = options.augment === "none" ? 0 : options.random.integer(8);
-    const { origin, right, down } = readingOrder(symmetry, side, channels);
+    const { origin, right, down } = readingOrder(symmetryOf(options), side, channels);
     copyPixels(at.from + origin, right, down, side, at.levels, at.to + 4 * b * to, 4 * levels.length);
   }
   return new Float32Array(memory.buffer, at.to, indices.length * to);
@@ -71,10 +86,12 @@ const writeLevels = (levels: Levels, at: number): void => {
 };
 const levelsBytes = 48;
 
-/**
- * How to read an image in one of the 8 symmetries of the square: bit 2 exchanges rows and columns, bits 1 and 0 reverse
- * their directions. Output pixel (x, y) is read at origin + x · right + y · down.
- */
+const symmetryOf = (options: Augmentation): number => {
+  if (options.augment === "flip-rotate") return options.random.integer(symmetriesOf[8].length);
+  return options.augment === "symmetry" ? options.symmetry : 0;
+};
+
+/** How to read an image in a symmetry: output pixel (x, y) is read at origin + x · right + y · down. */
 const readingOrder = (symmetry: number, side: number, channels: number) => {
   const pixel = symmetry & 1 ? -channels : channels;
   const row = channels * side * (symmetry & 2 ? -1 : 1);

@@ -1,5 +1,5 @@
 /** Datasets: import from folders, splits, and loading for training. */
-export { type Augmentation, batch, type Images, type Levels } from "./batch.ts";
+export { type Augmentation, batch, type Images, type Levels, symmetriesOf, type Symmetry } from "./batch.ts";
 export { DatasetError, type DatasetReason } from "./error.ts";
 export { type Imported, importFolder, type ImportOptions } from "./import.ts";
 export { type DatasetFiles, datasetFiles, parseManifest, readManifest } from "./files.ts";

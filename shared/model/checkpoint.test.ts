@@ -46,6 +46,16 @@ Deno.test("a checkpoint holds nothing of the optimizer: as many bytes as weights
   expect(decodeCheckpoint(encodeCheckpoint(trained()), "x")).not.toHaveProperty("steps");
 });
 
+Deno.test("views and the scaling of sizes come back; a checkpoint of before there were any has one view and no sizes", () => {
+  const sizeScaling = { mean: [4.5, 3.25, 1.25], deviation: [0.5, 0.1, 0] };
+  const file = encodeCheckpoint({ ...trained(), views: 4, sizeScaling });
+  expect(decodeCheckpoint(file, "x")).toMatchObject({ views: 4, sizeScaling });
+  const { tensors, metadata } = readSafetensors(file, "x");
+  const { views: _v, sizeScaling: _s, ...description } = JSON.parse(metadata.subtaxa!);
+  const bytes = writeSafetensors({ tensors, metadata: { subtaxa: JSON.stringify(description) } });
+  expect(decodeCheckpoint(bytes, "x")).toMatchObject({ views: 1, sizeScaling: null });
+});
+
 Deno.test("a checkpoint with one scale and offset for all colours is read", () => {
   const { tensors, metadata } = readSafetensors(encodeCheckpoint(trained()), "x");
   const description = { ...JSON.parse(metadata.subtaxa!), preprocessing: { scale: 2, offset: -1 } };
@@ -109,4 +119,8 @@ Deno.test("a checkpoint of another run is refused, with what differs", () => {
     /imageSize is 16, the run's 64/,
   );
   expect(() => requireSameRun(trained(), { ...spec, classes: ["b", "a"] }, "c")).toThrow(/classes is a,b/);
+  expect(() => requireSameRun(trained(), { ...spec, views: 8 }, "c")).toThrow(/views is 1, the run's 8/);
+  expect(() => requireSameRun(trained(), { ...spec, sizeFeatures: true }, "c")).toThrow(
+    /sizeFeatures is false/,
+  );
 });

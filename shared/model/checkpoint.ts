@@ -1,10 +1,11 @@
-import { Backbone, Freeze, type RunSpec } from "@subtaxa/contracts";
+import { Backbone, Freeze, type RunSpec, Views } from "@subtaxa/contracts";
 import { z } from "zod";
 import { ModelError } from "./error.ts";
 import type { Head, HeadValues, Trained } from "./head.ts";
 import { Convention } from "./layers.ts";
 import { Preprocessing } from "./preprocessing.ts";
 import { readSafetensors, type Weights, writeSafetensors } from "./safetensors.ts";
+import { SizeScaling } from "./sizes.ts";
 
 /** A trainable tensor of the network. */
 export interface Parameter extends Pick<Trained, "value"> {
@@ -22,6 +23,10 @@ export interface Checkpoint {
   readonly convention: Convention;
   /** What is not trained: with `backbone`, all but embedding and head, and of that nothing is in here. */
   readonly freeze: Freeze;
+  /** Views of an image whose embeddings are averaged in inference; frozen features are of as many. */
+  readonly views: Views;
+  /** How the sizes of images become features; null: the network takes none. */
+  readonly sizeScaling: SizeScaling | null;
   readonly seed: number;
   /** Finished epochs. */
   readonly epoch: number;
@@ -55,6 +60,8 @@ const Description = z.object({
   preprocessing: Preprocessing,
   convention: Convention.default("keras"),
   freeze: Freeze.default("none"),
+  views: Views.default(1),
+  sizeScaling: SizeScaling.nullable().default(null),
   seed: z.number().int(),
   epoch: z.number().int().min(0),
   rows: z.array(z.object({ class: z.number().int().min(0), id: z.number().int().min(0) })).min(1),
@@ -212,13 +219,14 @@ export const withOptimizer = (checkpoint: Checkpoint, bytes: Uint8Array, file: s
 
 /** Throws `ModelError/Incompatible` unless the checkpoint is of a run with this network, image size and these classes. */
 export const requireSameRun = (checkpoint: Checkpoint, spec: RunSpec, file: string): void => {
-  const differs = (["backbone", "imageSize", "classes", "freeze"] as const).find((key) =>
-    JSON.stringify(checkpoint[key]) !== JSON.stringify(spec[key])
+  const own = { ...checkpoint, sizeFeatures: checkpoint.sizeScaling !== null };
+  const differs = (["backbone", "imageSize", "classes", "freeze", "views", "sizeFeatures"] as const).find(
+    (key) => JSON.stringify(own[key]) !== JSON.stringify(spec[key]),
   );
   if (differs === undefined) return;
   throw new ModelError({
     reason: { _tag: "Incompatible", file },
-    message: `checkpoint ${file} is of another run: its ${differs} is ${checkpoint[differs]}, ` +
+    message: `checkpoint ${file} is of another run: its ${differs} is ${own[differs]}, ` +
       `the run's ${spec[differs]}`,
   });
 };

@@ -13,6 +13,8 @@ export type ModelReason =
   | { readonly _tag: "Unreadable"; readonly file: string }
   /** The tensors of a file of pretrained weights are not those of the network. */
   | { readonly _tag: "Mismatch"; readonly file: string; readonly layer: string }
+  /** A network gives no number for some image, or one that half precision doesn't have. */
+  | { readonly _tag: "NotFinite"; readonly file: string }
   /** Nobody publishes weights for this network. */
   | { readonly _tag: "NoPublishedWeights"; readonly backbone: string }
   /** Published weights could not be fetched; `file` is where they belong. */
@@ -26,6 +28,14 @@ export class ModelError extends Data.TaggedError("ModelError")<{
   readonly message: string;
 }> implements Failure {
   readonly retryable = false;
+
+  static notFinite(file: string): ModelError {
+    return new ModelError({
+      reason: { _tag: "NotFinite", file },
+      message:
+        `with the weights in ${file}, the features of some image are not finite (or beyond 65504, which needs views 1)`,
+    });
+  }
 
   static cancelled(): ModelError {
     return new ModelError({ reason: { _tag: "Cancelled" }, message: "the work was cancelled" });

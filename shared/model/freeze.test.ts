@@ -58,7 +58,7 @@ for (const [backbone, convention] of [["small", "keras"], ["resnet50", "torch"]]
   Deno.test(`${backbone}: features of a frozen backbone stand for the images`, () => {
     const pretrained = madeUpWeights(backbone, convention);
     const before = tf.memory().numTensors;
-    const values = backboneFeatures(pretrained, images, quiet);
+    const values = backboneFeatures({ pretrained, images }, quiet);
     expect(tf.memory().numTensors).toBe(before);
     const dimension = networks[backbone].features;
     expect(values).toHaveLength(images.count * dimension);

@@ -36,7 +36,7 @@ const checkpoint = (): Checkpoint => {
   );
   const { scope, statistics } = measuring(parameters);
   const all = imageTensor(images, Array.from({ length: 9 }, (_, i) => i), start.preprocessing);
-  tf.tidy(() => void networks.small.forward(new Layers(scope), all));
+  tf.tidy(() => void networks.small.forward(new Layers(scope), { x: all }));
   tf.dispose([...parameters.values(), all]);
   const rows = [{ class: 0, id: 0 }, { class: 1, id: 0 }, { class: 1, id: 2 }, { class: 2, id: 0 }];
   return { ...start, classes: ["a", "b", "c"], statistics: statistics(), head: { ...start.head, rows } };

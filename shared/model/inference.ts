@@ -1,5 +1,5 @@
-import type { RunProgress } from "@subtaxa/contracts";
-import type { Images } from "@subtaxa/dataset";
+import type { RunProgress, Views } from "@subtaxa/contracts";
+import { type Images, symmetriesOf, type Symmetry } from "@subtaxa/dataset";
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf, type WorkContext } from "@subtaxa/tensorflow";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -8,7 +8,8 @@ import { classProbabilities } from "./head.ts";
 import { loadBackbone, type LoadedBackbone, loadModel, type Model } from "./model.ts";
 import { networks } from "./networks.ts";
 import type { Pretrained } from "./pretrained/mod.ts";
-import { imageTensor, type Inputs, inputTensor, isFeatures } from "./run_data.ts";
+import { imageTensor, type Inputs, isFeatures, networkInput } from "./run_data.ts";
+import type { LogSizes } from "./sizes.ts";
 
 /** How far a loop over batches is. */
 export type BatchProgress = Pick<RunProgress, "done" | "total" | "loss" | "imagesPerSecond" | "secondsLeft">;
@@ -27,6 +28,8 @@ export interface Inference {
   /** The checkpoint's network where it is in memory already: it stays there. */
   readonly model?: Model;
   readonly inputs: Inputs;
+  /** Of the images in `inputs`; a checkpoint with size features needs them. */
+  readonly sizes?: LogSizes | undefined;
   /** Which images, in which order. */
   readonly indices: ArrayLike<number>;
   /** Default: `inferenceBatch`. */
@@ -44,7 +47,7 @@ const batchOf = (inputs: Inputs): number => inferenceBatch(isFeatures(inputs) ? 
 
 /** Takes all of them a batch at a time, each within a tidy. Throws `ModelError/Cancelled` within one batch. */
 const inBatches = (
-  { inputs, indices, batchSize = batchOf(inputs) }: Omit<Inference, "checkpoint" | "model">,
+  { inputs, indices, batchSize = batchOf(inputs) }: Omit<Inference, "checkpoint" | "model" | "sizes">,
   { cancelled, progress }: WorkContext<BatchProgress>,
   each: (part: readonly number[], from: number) => void,
 ): void => {
@@ -60,16 +63,43 @@ const inBatches = (
   }
 };
 
+/**
+ * The mean over views of what a network makes of each, one view at a time, within a tidy. Throws `ModelError/Cancelled` within
+ * one view.
+ */
+const meanOverViews = (
+  symmetries: readonly Symmetry[],
+  { cancelled }: Pick<WorkContext<unknown>, "cancelled">,
+  of: (symmetry: Symmetry) => Tensor2D,
+): Tensor2D => {
+  const sum = symmetries.reduce<Tensor2D | undefined>((before, symmetry) => {
+    if (cancelled()) throw ModelError.cancelled();
+    if (before === undefined) return tf.tidy(() => of(symmetry));
+    const after = tf.tidy(() => tf.add<Tensor2D>(before, of(symmetry)));
+    before.dispose();
+    return after;
+  }, undefined)!;
+  return symmetries.length === 1 ? sum : tf.div(sum, symmetries.length);
+};
+
 /** Runs the model over all batches; `each` takes from a tidy what it needs. Frees a model that it loads, whatever happens. */
 const overBatches = (
-  { checkpoint, model: kept, ...work }: Inference,
+  { checkpoint, model: kept, sizes, ...work }: Inference,
   context: WorkContext<BatchProgress>,
   each: (model: Model, batch: Tensor2D, from: number) => void,
 ): void => {
+  const { inputs } = work;
+  const data = { inputs, ...(sizes ? { sizes } : {}) };
   const model = kept ?? loadModel(checkpoint);
+  // features of a frozen backbone are the mean over their views already
+  const symmetries = symmetriesOf[isFeatures(inputs) ? 1 : checkpoint.views];
   try {
     inBatches(work, context, (part, from) => {
-      each(model, model.embed(inputTensor(work.inputs, part, checkpoint.preprocessing)), from);
+      const embeddings = meanOverViews(symmetries, context, (symmetry) => {
+        const augmentation = { augment: "symmetry", symmetry } as const;
+        return model.embed(networkInput(data, part, checkpoint, { augmentation }));
+      });
+      each(model, embeddings, from);
     });
   } finally {
     if (!kept) model.dispose();
@@ -100,29 +130,65 @@ export const embed = (inference: Inference, context: WorkContext<BatchProgress>)
   return result;
 };
 
-/**
- * What a backbone makes of the images: N × features row-major, in the order of `indices`, without which they are all. A
- * `backbone` that is in memory already stays there.
- */
-export const backboneFeatures = (
-  pretrained: Pretrained,
-  images: Images,
+export interface BackboneWork {
+  readonly pretrained: Pretrained;
+  readonly images: Images;
+  /** Which images, in which order. Default: all. */
+  readonly indices?: ArrayLike<number>;
+  /** The backbone where it is in memory already: it stays there. */
+  readonly backbone?: LoadedBackbone;
+}
+
+/** Gives `take` each row of features: that of view v of the nth image is number n · views + v. */
+const overRows = (
+  { pretrained, images, indices = Array.from({ length: images.count }, (_, i) => i), backbone: kept }:
+    BackboneWork,
+  views: Views,
   context: WorkContext<BatchProgress>,
-  { indices = Array.from({ length: images.count }, (_, i) => i), backbone: kept }: {
-    readonly indices?: ArrayLike<number>;
-    readonly backbone?: LoadedBackbone;
-  } = {},
-): Float32Array => {
+  take: (row: Float32Array, number: number) => void,
+): void => {
   const width = networks[pretrained.backbone].features;
-  const result = new Float32Array(indices.length * width);
+  const symmetries = symmetriesOf[views];
   const backbone = kept ?? loadBackbone(pretrained);
   try {
     inBatches({ inputs: images, indices }, context, (part, from) => {
-      const pooled = backbone.pooled(imageTensor(images, part, pretrained.preprocessing));
-      result.set(pooled.dataSync<"float32">(), from * width);
+      for (const [view, symmetry] of symmetries.entries()) {
+        if (context.cancelled()) throw ModelError.cancelled();
+        const values = tf.tidy(() => {
+          const augmentation = { augment: "symmetry", symmetry } as const;
+          const x = imageTensor(images, part, pretrained.preprocessing, augmentation);
+          return backbone.pooled(x).dataSync<"float32">();
+        });
+        part.forEach((_, n) => take(values.subarray(n * width, (n + 1) * width), (from + n) * views + view));
+      }
     });
   } finally {
     if (!kept) backbone.dispose();
   }
+};
+
+/** What a backbone makes of the images: N × features row-major, in the order of `indices`. */
+export const backboneFeatures = (work: BackboneWork, context: WorkContext<BatchProgress>): Float32Array => {
+  const { pretrained, images, indices } = work;
+  const width = networks[pretrained.backbone].features;
+  const result = new Float32Array((indices?.length ?? images.count) * width);
+  overRows(work, 1, context, (row, number) => result.set(row, number * width));
+  return result;
+};
+
+/**
+ * What a backbone makes of several views of the images: N × views × features row-major, in the order of `indices` and of
+ * `symmetriesOf`. An image counts as done once all its views are. Values beyond ±65504, which half precision does not have,
+ * become infinite.
+ */
+export const viewFeatures = (
+  work: BackboneWork,
+  views: Views,
+  context: WorkContext<BatchProgress>,
+): Float16Array => {
+  const { pretrained, images, indices } = work;
+  const width = networks[pretrained.backbone].features;
+  const result = new Float16Array((indices?.length ?? images.count) * views * width);
+  overRows(work, views, context, (row, number) => result.set(row, number * width));
   return result;
 };

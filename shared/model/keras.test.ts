@@ -97,7 +97,7 @@ type Gradients = Readonly<Record<string, Tensor>>;
 /** Loss, logits and embeddings. */
 const outputsOf = (backbone: Backbone, scope: Scope, variables: Named, x: Tensor4D): Outputs => {
   const [kernel, bias] = [variables.get("head/kernel")!, variables.get("head/bias")!];
-  const embeddings = networks[backbone].forward(new Layers(scope), x);
+  const embeddings = networks[backbone].forward(new Layers(scope), { x });
   const logits = tf.add<Tensor2D>(tf.matMul(embeddings, kernel as Tensor2D, false, true), bias);
   const loss = tf.mean<Scalar>(sparseSoftmaxCrossEntropy(logits, tf.tensor1d(LABELS, "int32")));
   return { loss, embeddings, logits };
@@ -186,7 +186,9 @@ for (const [backbone, fixture, count, kinks] of fixtures) {
     const { scope, statistics } = measuring(variables);
     await t.step("statistics over two batches", () => {
       tf.tidy(() => {
-        for (const half of tf.split(x, 2)) networks[backbone].forward(new Layers(scope), half as Tensor4D);
+        for (const half of tf.split(x, 2)) {
+          networks[backbone].forward(new Layers(scope), { x: half as Tensor4D });
+        }
       });
       const measured = statistics();
       expect([...measured.keys()].sort()).toEqual(Object.keys(fixture.statistics).sort());

@@ -15,13 +15,16 @@ export { ModelError, type ModelReason } from "./error.ts";
 export { classProbabilities, followLabels, type Head, type HeadRow, type Trained } from "./head.ts";
 export {
   backboneFeatures,
+  type BackboneWork,
   type BatchProgress,
   classify,
   embed,
   type Inference,
   inferenceBatch,
   stopwatch,
+  viewFeatures,
 } from "./inference.ts";
+export { type FrozenFeatures } from "./frozen.ts";
 export { keepLatest } from "./latest.ts";
 export { Convention, Layers, type Scope } from "./layers.ts";
 export {
@@ -32,7 +35,7 @@ export {
   newCheckpoint,
   type NewModel,
 } from "./model.ts";
-export { type Network, networks } from "./networks.ts";
+export { inputTensors, type Network, type NetworkInput, networks } from "./networks.ts";
 export { levelsOf, Preprocessing, preprocessings } from "./preprocessing.ts";
 export {
   decodePretrained,
@@ -48,9 +51,10 @@ export {
 export {
   type Fold,
   imageTensor,
+  type InputOptions,
   type Inputs,
-  inputTensor,
   isFeatures,
+  networkInput,
   type RunData,
   type RunDataInput,
   type RunDataLoader,
@@ -59,3 +63,4 @@ export {
 export { runDataFiles } from "./run_files.ts";
 export { readSafetensors, type Safetensors, type Weights, writeSafetensors } from "./safetensors.ts";
 export { InferenceScope, measuring, training } from "./scopes.ts";
+export { type LogSizes, logSizes, type SizeScaling, sizeScalingOf, standardise } from "./sizes.ts";

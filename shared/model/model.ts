@@ -1,14 +1,15 @@
 import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { type Backbone, type Freeze, frozenStages } from "@subtaxa/contracts";
+import { type Backbone, type Freeze, frozenStages, type Views } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
 import type { Checkpoint, TrainingState } from "./checkpoint.ts";
 import { newHead } from "./head.ts";
 import { Layers } from "./layers.ts";
-import { networks } from "./networks.ts";
+import { type NetworkInput, networks } from "./networks.ts";
 import type { Pretrained } from "./pretrained/mod.ts";
 import type { Weights } from "./safetensors.ts";
 import { creating, InferenceScope } from "./scopes.ts";
+import { SIZES, type SizeScaling } from "./sizes.ts";
 
 export interface NewModel {
   readonly backbone: Backbone;
@@ -20,6 +21,10 @@ export interface NewModel {
   readonly fold: number;
   /** Default: nothing. */
   readonly freeze?: Freeze;
+  /** Views of an image that are averaged. Default: the image alone. */
+  readonly views?: Views;
+  /** How the sizes of images become features. Default: they are none. */
+  readonly sizeScaling?: SizeScaling | null;
   /** What the backbone starts from. Default: random weights. */
   readonly pretrained?: Pretrained | null;
 }
@@ -30,14 +35,16 @@ export interface NewModel {
  */
 export const newCheckpoint = (model: NewModel): TrainingState => {
   const { backbone, imageSize, classes, seed, fold, freeze = "none", pretrained } = model;
+  const { views = 1, sizeScaling = null } = model;
   const network = networks[backbone];
   const convention = pretrained?.convention ?? "keras";
   const { scope, parameters: created } = creating((index) => random(seed, fold, index));
   tf.tidy(() => {
-    const input = freeze === "backbone"
+    const x = freeze === "backbone"
       ? tf.zeros<Rank.R2>([1, network.features])
       : tf.zeros<Rank.R4>([1, imageSize, imageSize, 3]);
-    network.forward(new Layers(scope, convention), input);
+    const sizes = sizeScaling === null ? {} : { sizes: tf.zeros<Rank.R2>([1, SIZES]) };
+    network.forward(new Layers(scope, convention), { x, ...sizes });
   });
   const all = [...created].map(([name, weights]) =>
     [name, pretrained?.parameters.get(name) ?? weights] as const
@@ -51,6 +58,8 @@ export const newCheckpoint = (model: NewModel): TrainingState => {
     preprocessing: pretrained?.preprocessing ?? network.preprocessing,
     convention,
     freeze,
+    views,
+    sizeScaling,
     seed,
     epoch: 0,
     parameters: new Map(
@@ -74,8 +83,8 @@ export const newCheckpoint = (model: NewModel): TrainingState => {
 
 /** A trained model in TensorFlow's memory, for inference. */
 export interface Model {
-  /** Preprocessed images N × side × side × 3, or a frozen backbone's features of them → embeddings N × width. */
-  embed(input: Tensor4D | Tensor2D): Tensor2D;
+  /** N images, one view of each → embeddings N × width. */
+  embed(input: NetworkInput): Tensor2D;
   /** Embeddings → logits N × rows of the head. */
   logits(embeddings: Tensor2D): Tensor2D;
   dispose(): void;

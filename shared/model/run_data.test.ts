@@ -2,7 +2,7 @@ import type { Features } from "@subtaxa/contracts";
 import { tf } from "@subtaxa/tensorflow";
 import { expect } from "expect";
 import { preprocessings } from "./preprocessing.ts";
-import { inputTensor } from "./run_data.ts";
+import { networkInput } from "./run_data.ts";
 
 Deno.test("batches of features hold the chosen rows, also when later ones have been made", () => {
   const features: Features = {
@@ -10,9 +10,10 @@ Deno.test("batches of features hold the chosen rows, also when later ones have b
     values: Float32Array.of(0, 1, 10, 11, 20, 21),
     dimension: 2,
   };
+  const model = { preprocessing: preprocessings.symmetric, sizeScaling: null };
   const before = tf.memory().numTensors;
   const batches = [[2, 0, 2], [1], [0, 1], []].map((rows) =>
-    inputTensor(features, rows, preprocessings.symmetric)
+    networkInput({ inputs: features }, rows, model).x
   );
   expect(batches.map((one) => one.arraySync())).toEqual([
     [[20, 21], [0, 1], [20, 21]],

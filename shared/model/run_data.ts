@@ -1,4 +1,4 @@
-import { decodeFeatures, type Features, type Manifest, type RunSpec } from "@subtaxa/contracts";
+import type { Manifest, RunSpec } from "@subtaxa/contracts";
 import {
   type Augmentation,
   batch,
@@ -9,11 +9,16 @@ import {
   split,
 } from "@subtaxa/dataset";
 import { tf } from "@subtaxa/tensorflow";
+import type { Random } from "@subtaxa/random";
 import type { Rank, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { Effect } from "effect";
 import { basename } from "node:path";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type FrozenFeatures, readFrozen } from "./frozen.ts";
 import { keepLatest } from "./latest.ts";
+import type { NetworkInput } from "./networks.ts";
 import { levelsOf, type Preprocessing } from "./preprocessing.ts";
+import { type LogSizes, logSizes, SIZES, standardise } from "./sizes.ts";
 
 /** Where a run's dataset lies on this machine, and which fold of it is meant. */
 export interface RunDataInput {
@@ -29,14 +34,16 @@ export interface RunDataInput {
 }
 
 /** What a network is fed, in the order of the manifest: images, or a frozen backbone's features of them. */
-export type Inputs = Images | Features;
+export type Inputs = Images | FrozenFeatures;
 
-export const isFeatures = (inputs: Inputs): inputs is Features => "dimension" in inputs;
+export const isFeatures = (inputs: Inputs): inputs is FrozenFeatures => "dimension" in inputs;
 
 /** Which images a fold is about. */
 export interface Fold {
   /** Index of each image's class. */
   readonly classOf: Uint16Array;
+  /** Where the run has size features: those of each image. */
+  readonly sizes?: LogSizes;
   readonly split: Split;
 }
 
@@ -48,7 +55,7 @@ export interface RunData extends Fold {
 const readManifest = async (path: string): Promise<Manifest> =>
   await Effect.runPromise(parseManifest(await Deno.readFile(path), basename(path)));
 
-/** Reads what runs are made from; the latest dataset stays in memory. Both reject with a `DatasetError`. */
+/** Reads what runs are made from; the latest dataset stays in memory. Both reject with a `DatasetError` or `ArtifactError`. */
 export interface RunDataLoader {
   /** Without the images themselves. */
   readonly fold: (input: RunDataInput) => Promise<Fold>;
@@ -58,7 +65,7 @@ export interface RunDataLoader {
 
 export const runDataLoader = (): RunDataLoader => {
   const manifestOf = ({ manifestFile }: RunDataInput) => readManifest(manifestFile);
-  const classesOf = keepLatest<Promise<Uint16Array>>();
+  const listOf = keepLatest<Promise<{ readonly classOf: Uint16Array; readonly sizes: LogSizes }>>();
   const inputsOf = keepLatest<Promise<Inputs>>();
   const images = async (input: RunDataInput) =>
     await Effect.runPromise(loadImages({
@@ -69,20 +76,25 @@ export const runDataLoader = (): RunDataLoader => {
       cacheFolder: input.cacheFolder,
     }));
   const fold = async (input: RunDataInput): Promise<Fold> => {
-    const { spec: { manifest, seed, folds }, fold } = input;
-    const classOf = await classesOf(
-      manifest.sha256,
-      async () => Uint16Array.from((await manifestOf(input)).images, (image) => image.class),
-    );
-    return { classOf, split: split(classOf, { seed, folds, fold }) };
+    const { spec: { manifest, seed, folds, sizeFeatures }, fold } = input;
+    const { classOf, sizes } = await listOf(manifest.sha256, async () => {
+      const manifest = await manifestOf(input);
+      return {
+        classOf: Uint16Array.from(manifest.images, (image) => image.class),
+        sizes: logSizes(manifest),
+      };
+    });
+    return { classOf, ...(sizeFeatures ? { sizes } : {}), split: split(classOf, { seed, folds, fold }) };
   };
   const load = async (input: RunDataInput): Promise<RunData> => {
     const { spec, frozenFile } = input;
+    const parts = await fold(input);
     const inputs = await inputsOf(
       `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`,
-      async () => frozenFile === null ? await images(input) : decodeFeatures(await Deno.readFile(frozenFile)),
+      async () =>
+        frozenFile === null ? await images(input) : await readFrozen(frozenFile, spec, parts.classOf.length),
     );
-    return { inputs, ...(await fold(input)) };
+    return { inputs, ...parts };
   };
   return { fold, load };
 };
@@ -103,32 +115,57 @@ export const imageTensor = (
     return tf.reshape<Rank.R4>(tf.tensor1d(values), [indices.length, images.side, images.side, 3]);
   });
 
-/**
- * What a network takes for the chosen images: themselves (N × side × side × 3), or the frozen backbone's features of them (N ×
- * dimension). The caller disposes it.
- */
-export const inputTensor = (
-  inputs: Inputs,
+/** What differs between the batches of training and those of inference. */
+export interface InputOptions {
+  /** Of images. Default: none. */
+  readonly augmentation?: Augmentation;
+  /** Draws one of the views of each image whose features stand for it. Default: the mean over all views. */
+  readonly views?: Random;
+}
+
+/** What a network takes for the chosen images. The caller disposes it (`inputTensors`). */
+export const networkInput = (
+  { inputs, sizes }: Pick<RunData, "inputs" | "sizes">,
   indices: ArrayLike<number>,
-  preprocessing: Preprocessing,
-  augmentation?: Augmentation,
-): Tensor4D | Tensor2D => {
-  if (!isFeatures(inputs)) return imageTensor(inputs, indices, preprocessing, augmentation);
-  return tf.tidy(() => {
-    const rows = rowsOf(inputs, indices);
-    // As with images, it takes an operation for the values to be TensorFlow's own.
-    return tf.reshape<Rank.R2>(tf.tensor1d(rows), [indices.length, inputs.dimension]);
-  });
+  { preprocessing, sizeScaling }: Pick<Checkpoint, "preprocessing" | "sizeScaling">,
+  { augmentation, views }: InputOptions = {},
+): NetworkInput => {
+  const x = isFeatures(inputs)
+    ? featureTensor(inputs, indices, views)
+    : imageTensor(inputs, indices, preprocessing, augmentation);
+  if (sizeScaling === null) return { x };
+  if (sizes === undefined) throw new Error("a network with size features takes its images' sizes");
+  return { x, sizes: tf.tensor2d(standardise(sizes, indices, sizeScaling), [indices.length, SIZES]) };
 };
+
+const featureTensor = (
+  features: FrozenFeatures,
+  indices: ArrayLike<number>,
+  views: Random | undefined,
+): Tensor2D =>
+  tf.tidy(() => {
+    const rows = rowsOf(features, indices, views);
+    // As with images, it takes an operation for the values to be TensorFlow's own.
+    return tf.reshape<Rank.R2>(tf.tensor1d(rows), [indices.length, features.dimension]);
+  });
 
 /** Used again for every batch: fresh memory costs as much as filling it. */
 let buffer = new Float32Array();
 
-const rowsOf = ({ values, dimension }: Features, indices: ArrayLike<number>): Float32Array => {
+const rowsOf = (
+  { values, dimension, each }: FrozenFeatures,
+  indices: ArrayLike<number>,
+  views: Random | undefined,
+): Float32Array => {
   const length = indices.length * dimension;
   if (buffer.length < length) buffer = new Float32Array(length);
   for (let n = 0; n < indices.length; n++) {
-    buffer.set(values.subarray(indices[n]! * dimension, (indices[n]! + 1) * dimension), n * dimension);
+    const row = views && each
+      ? each.values.subarray(...rowAt(indices[n]! * each.views + views.integer(each.views), dimension))
+      : values.subarray(...rowAt(indices[n]!, dimension));
+    buffer.set(row, n * dimension);
   }
   return buffer.subarray(0, length);
 };
+
+const rowAt = (row: number, dimension: number): [number, number] => [row * dimension, (row + 1) * dimension];

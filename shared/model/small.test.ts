@@ -14,7 +14,7 @@ const measured = (checkpoint: Checkpoint) => {
   const { scope, statistics } = measuring(parameters);
   tf.tidy(() => {
     for (const half of tf.split(formulaImages(), 2)) {
-      networks.small.forward(new Layers(scope), half as Tensor4D);
+      networks.small.forward(new Layers(scope), { x: half as Tensor4D });
     }
   });
   tf.dispose([...parameters.values()]);
@@ -45,7 +45,7 @@ Deno.test("batch statistics over two batches equal the reference's pooled ones",
 Deno.test("inference with those statistics gives the reference's logits", () => {
   const checkpoint = formulaCheckpoint();
   const model = loadModel({ ...checkpoint, statistics: measured(checkpoint) });
-  const logits = tf.tidy(() => model.logits(model.embed(formulaImages())).dataSync());
+  const logits = tf.tidy(() => model.logits(model.embed({ x: formulaImages() })).dataSync());
   model.dispose();
   expect(logits.length).toBe(fixture.logits.length);
   fixture.logits.forEach((value, i) => expect(Math.abs(logits[i]! - value)).toBeLessThan(1e-3));

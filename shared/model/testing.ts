@@ -1,12 +1,11 @@
 /** Small models and datasets for tests, in this folder and in the services that work with models. */
 import { datasetAtRest } from "@subtaxa/dataset/testing";
-import { type Backbone, type Manifest, RunRequest, specOf } from "@subtaxa/contracts";
+import { type Backbone, RunRequest, specOf } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { tf } from "@subtaxa/tensorflow";
 import type { Rank, Tensor4D } from "@tensorflow/tfjs";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { deflateSync } from "node:zlib";
 import type { TrainingState } from "./checkpoint.ts";
 import { type Convention, Layers } from "./layers.ts";
 import { newCheckpoint } from "./model.ts";
@@ -68,7 +67,7 @@ export const stripesOnDisk = async (folder: string, count: number): Promise<RunD
   const { pixels, classOf } = stripes(count);
   const classes = ["lying", "standing"];
   const size = SIDE * SIDE;
-  const { manifest, shards } = datasetAtRest({
+  const { manifest: made, shards } = datasetAtRest({
     name: "stripes",
     classes,
     images: Array.from(classOf, (classIndex, i) => ({
@@ -78,6 +77,13 @@ export const stripesOnDisk = async (folder: string, count: number): Promise<RunD
       data: pixels.subarray(i * size, (i + 1) * size),
     })),
   });
+  // as if they had been larger, of many sizes, lying and standing
+  const images = made.images.map((image, i) => ({
+    ...image,
+    width: 40 + 7 * (i % 11),
+    height: 60 + 5 * (i % 13),
+  }));
+  const manifest = { ...made, images, pixelSize: 2.5 };
   const [manifestFile, shardFile] = [join(folder, "manifest.json"), join(folder, "shard")];
   const json = new TextEncoder().encode(JSON.stringify(manifest));
   await Deno.writeFile(manifestFile, json);

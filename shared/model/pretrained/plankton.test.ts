@@ -34,7 +34,7 @@ Deno.test({
     expect(images.count).toBe(reference.images);
     expect(createHash("sha256").update(images.pixels).digest("hex")).toBe(reference.pixels);
 
-    const values = backboneFeatures(pretrained, images, { cancelled: () => false, progress: () => {} });
+    const values = backboneFeatures({ pretrained, images }, { cancelled: () => false, progress: () => {} });
     const width = values.length / images.count;
     const features = classOf.map((_, i) => values.subarray(i * width, (i + 1) * width));
 
