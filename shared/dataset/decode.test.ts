@@ -17,6 +17,9 @@ const from = (data: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4) =>
 const rgbJpeg = () => from(rgb, 3).jpeg({ quality: 90 }).toBuffer();
 const rgbPng = () => from(rgb, 3).png().toBuffer();
 
+const pnm = (magic: string, samples: Uint8Array): Uint8Array =>
+  Uint8Array.from([...new TextEncoder().encode(`${magic} # made up\n${width}\n${height} 255\n`), ...samples]);
+
 const greyImage = from(grey, 1).toColourspace("b-w");
 const lossless: Record<
   string,
@@ -41,6 +44,8 @@ const lossless: Record<
     rgb,
   ],
   "BMP": [() => bmp(width, height, rgb), rgb],
+  "PGM": [() => pnm("P5", grey), grey],
+  "PPM": [() => pnm("P6", rgb), rgb],
 };
 for (const [name, [file, data]] of Object.entries(lossless)) {
   Deno.test(`${name} gives the exact samples`, async () => {
@@ -148,7 +153,7 @@ Deno.test("damaged bytes never do worse than a reason or an image", async () => 
 Deno.test("content that is no image, whatever the name, says so", async () => {
   for (const text of ["hello", "GIF88a............", "<svg xmlns='http://www.w3.org/2000/svg'/>"]) {
     expect(await reasonOf(new TextEncoder().encode(text))).toMatch(
-      /no PNG, JPEG, WebP, TIFF, BMP or GIF image/,
+      /no PNG, JPEG, WebP, TIFF, BMP, GIF or PNM image/,
     );
   }
 });

@@ -11,7 +11,7 @@ export interface Samples {
 }
 
 /**
- * Decodes a PNG, JPEG, WebP, TIFF, BMP or GIF file (recognised by content), turned upright by its orientation. Of animations and
+ * Decodes a PNG, JPEG, WebP, TIFF, BMP, GIF or PNM file (recognised by content), turned upright by its orientation. Of animations and
  * stacks the first frame counts; colour profiles are ignored. Decoders are told what the header says, and what they give must
  * agree with it: no guess of a library is believed.
  *
@@ -48,11 +48,11 @@ const checked = (samples: Samples, { size, channels, depth }: ImageHeader): Samp
 };
 
 /**
- * PNG, JPEG and BMP are decoded by @napi-rs/image, the others by libvips. libvips alone would do for all but BMP, at 4 to 6
- * times the time for a JPEG of 300 × 200 pixels (1.1 to 1.8 ms instead of 0.3), as it starts a thread's job for each file.
+ * PNG, JPEG, BMP and PNM are decoded by @napi-rs/image, the others by libvips. libvips alone would do for all but BMP and PNM,
+ * at 4 to 6 times the time for a JPEG of 300 × 200 pixels (1.1 to 1.8 ms instead of 0.3), as it starts a thread's job for each
+ * file.
  */
-const isCommon = ({ format }: ImageHeader): boolean =>
-  format === "PNG" || format === "JPEG" || format === "BMP";
+const isCommon = ({ format }: ImageHeader): boolean => ["PNG", "JPEG", "BMP", "PNM"].includes(format);
 
 const layouts: Partial<Record<JsColorType, { channels: Samples["channels"]; depth: 8 | 16 }>> = {
   [JsColorType.L8]: { channels: 1, depth: 8 },

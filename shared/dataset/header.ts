@@ -3,8 +3,8 @@ import { inflateSync } from "node:zlib";
 import { type Directory, readDirectory } from "./directory.ts";
 import { maxPixels, Unusable } from "./unusable.ts";
 
-export type Format = "PNG" | "JPEG" | "WebP" | "TIFF" | "BMP" | "GIF";
-export const formats = "PNG, JPEG, WebP, TIFF, BMP or GIF";
+export type Format = "PNG" | "JPEG" | "WebP" | "TIFF" | "BMP" | "GIF" | "PNM";
+export const formats = "PNG, JPEG, WebP, TIFF, BMP, GIF or PNM";
 
 /** Exif's orientation (Exif 3.0, table 4): by which of the square's symmetries the stored image is turned upright. */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
@@ -26,6 +26,8 @@ const startsWith = (bytes: Uint8Array, text: string, at = 0): boolean => {
   return true;
 };
 
+const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+
 /** The format that a file's first bytes announce, whatever its name says. */
 export const formatOf = (bytes: Uint8Array): Format | undefined => {
   if (startsWith(bytes, "\x89PNG\r\n\x1a\n")) return "PNG";
@@ -35,6 +37,7 @@ export const formatOf = (bytes: Uint8Array): Format | undefined => {
   if (["II*\0", "MM\0*", "II+\0", "MM\0+"].some((magic) => startsWith(bytes, magic))) return "TIFF";
   if (startsWith(bytes, "BM")) return "BMP";
   if (startsWith(bytes, "GIF87a") || startsWith(bytes, "GIF89a")) return "GIF";
+  if (/^P[2356]\s/.test(latin1(bytes.subarray(0, 3)))) return "PNM";
   return undefined;
 };
 
@@ -60,6 +63,8 @@ export const readHeader = (bytes: Uint8Array): ImageHeader => {
       return tiffHeader(bytes);
     case "BMP":
       return { format, size: bmpSize(view), depth: 8, orientation: 1 };
+    case "PNM":
+      return pnmHeader(bytes);
     case "GIF":
       return {
         format,
@@ -87,6 +92,24 @@ const bmpSize = (view: DataView) => {
     : sizeOf(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
 };
 
+/** Bytes in which a PNM's header ends, unless its comments are long. */
+const pnmHeaderBytes = 1024;
+
+/** PGM and PPM (Netpbm): magic, width, height and largest value, with comments between them. */
+const pnmHeader = (bytes: Uint8Array): ImageHeader => {
+  const text = latin1(bytes.subarray(0, pnmHeaderBytes)).replace(/#[^\n\r]*/g, " ");
+  const [magic, ...numbers] = text.split(/\s+/, 4);
+  const [width = 0, height = 0, largest = 0] = numbers.map(Number);
+  if (!(width > 0 && height > 0)) throw new Unusable("damaged PNM: its header has no size");
+  if (largest !== 255) {
+    throw new Unusable(
+      `a PNM with values up to ${largest}, of which only those up to 255 are read: save it as TIFF or PNG`,
+    );
+  }
+  const channels = magic === "P2" || magic === "P5" ? 1 : 3;
+  return { format: "PNM", size: sizeOf(width, height), channels, depth: 8, orientation: 1 };
+};
+
 /** Where an orientation may stand: Exif data, and XMP where they have none. */
 interface Metadata {
   exif?: Uint8Array;
@@ -109,8 +132,6 @@ const toOrientation = (stored: number | undefined): Orientation =>
 
 /** Exif data without the name that some containers put before them. */
 const withoutName = (exif: Uint8Array): Uint8Array => startsWith(exif, "Exif\0\0") ? exif.subarray(6) : exif;
-
-const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
 /** Chunks of length, type, data and checksum (PNG, third edition, section 5.3). */
 const pngHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
@@ -296,11 +317,12 @@ const tiffChannels = (photometric: number, samples: number, extra: readonly numb
   }
   const isAlpha = samples === colours + 1 && alphaKinds.includes(extra[0] ?? 0);
   if (samples !== colours && !isAlpha) {
-    const kind = { 1: "grey", 3: "RGB", 4: "CMYK" }[colours];
-    const what = samples === colours + 1 ? ", the last of them not declared as alpha" : "";
-    throw new Unusable(
-      `it has ${samples} channels: as ${kind} it would have ${colours}${what}; save it as grey or RGB`,
-    );
+    const what = samples === colours + 1
+      ? ", the last of which is not declared as alpha"
+      : colours === 1 && samples === 3
+      ? " that are not declared as RGB"
+      : "";
+    throw new Unusable(`it has ${samples} channels${what}: save it as grey or RGB`);
   }
   // A palette's colours and CMYK are decoded to RGB.
   const decoded = photometric <= 1 ? 1 : 3;

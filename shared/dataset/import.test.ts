@@ -152,7 +152,7 @@ Deno.test(
     const { manifest } = await run(options);
     expect(manifest.classes).toEqual(["a", "b"]);
     expect(manifest.images.map((image) => image.class)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
-    const notImage = "the content is no PNG, JPEG, WebP, TIFF, BMP or GIF image";
+    const notImage = "the content is no PNG, JPEG, WebP, TIFF, BMP, GIF or PNM image";
     const bySystem = "made by a system for itself, not read: ";
     expect(reasons(manifest)).toEqual({
       "__MACOSX/a/0.png": `${bySystem}__MACOSX`,
@@ -384,12 +384,8 @@ Deno.test(
     const { success } = await new Deno.Command("python3", { args: ["-c", python, options.path] }).output();
     expect(success).toBe(true);
     const { manifest } = await run(options);
-    expect(reasons(manifest)).toMatchObject({
-      "d\ufffdlicat/": expect.stringMatching(/its name is no valid UTF-8|class left out/),
-    });
-    expect(manifest.rejected.map(({ reason }) => reason)).toContain(
-      "can't be read: its name is no valid UTF-8, rename it",
-    );
+    const reason = "can't be read: its name is no valid UTF-8, rename it";
+    expect(manifest.rejected).toEqual([{ file: "d\ufffdlicat/", reason }]);
   }),
 );
 

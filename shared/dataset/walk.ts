@@ -96,6 +96,7 @@ const walk = async (
   const candidates: Candidate[] = [];
   const rejected: Rejected[] = [];
   const hidden: string[] = [];
+  const unreadableFolders = new Set<string>();
 
   const sort = async (entry: Deno.DirEntry, folder: Folder): Promise<void> => {
     const path = folder.path === "" ? entry.name : `${folder.path}/${entry.name}`;
@@ -131,6 +132,7 @@ const walk = async (
       entries = await Array.fromAsync(Deno.readDir(path));
     } catch (cause) {
       if (folder.path === "") throw cause;
+      unreadableFolders.add(folder.path);
       rejected.push({ file: `${folder.path}/`, reason: unreadable(path, cause) });
       return;
     }
@@ -143,7 +145,7 @@ const walk = async (
   await visit({ path: "", above: [root], junk: undefined });
   return {
     root,
-    classes: classes.sort(),
+    classes: classes.filter((name) => !unreadableFolders.has(name)).sort(),
     subfolders: new Map([...subfolders].map(([name, inside]) => [name, inside.sort()])),
     candidates: candidates.sort((a, b) => a.path < b.path ? -1 : 1),
     rejected,
