@@ -1,7 +1,7 @@
 import { expect } from "expect";
 import fc from "fast-check";
 import sharp from "sharp";
-import { decode } from "./decode.ts";
+import { checked, decode, type Samples } from "./decode.ts";
 import { bmp, tiff } from "./testing.ts";
 import { Unusable } from "./unusable.ts";
 
@@ -178,4 +178,31 @@ Deno.test("samples other than 8 and 16 bit integers are refused by their type", 
   expect(await reasonOf(file)).toBe(
     "its samples are 32-bit floating point: save it as grey or RGB with 8 or 16 unsigned bits per sample",
   );
+});
+
+Deno.test("what a decoder gives is refused where it differs from the header", () => {
+  const header = {
+    format: "TIFF",
+    size: { width: 2, height: 3 },
+    channels: 1,
+    depth: 8,
+    orientation: 1,
+  } as const;
+  const samples = { width: 2, height: 3, channels: 1, data: new Uint8Array(6) } as const;
+  expect(checked(samples, header)).toBe(samples);
+  const differences: [Partial<Samples>, string][] = [
+    [{ width: 3, height: 2 }, "3 × 2 pixels instead of 2 × 3"],
+    [{ channels: 3, data: new Uint8Array(18) }, "3 channels instead of 1"],
+    [{ data: new Uint16Array(6) }, "16 bits instead of 8"],
+    [{ data: new Uint8Array(30) }, "30 samples"],
+    [{ data: new Uint8Array(5) }, "5 samples"],
+  ];
+  for (const [change, message] of differences) {
+    expect(() => checked({ ...samples, ...change }, header)).toThrow(
+      `decoded to something else than its header says: ${message}`,
+    );
+  }
+  const { size: _, channels: __, ...unsaid } = header;
+  const five = { ...samples, channels: 5, data: new Uint8Array(30) } as unknown as Samples;
+  expect(() => checked(five, unsaid)).toThrow("5 channels");
 });

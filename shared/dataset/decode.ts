@@ -31,8 +31,8 @@ export const decode = async (bytes: Uint8Array): Promise<Samples> => {
   }
 };
 
-/** What a decoder gave, if it is what the header says and all of it is there. */
-const checked = (samples: Samples, { size, channels, depth }: ImageHeader): Samples => {
+/** What a decoder gave, if it is what the header says and all of it is there. Throws `Unusable` otherwise. */
+export const checked = (samples: Samples, { size, channels, depth }: ImageHeader): Samples => {
   const { data } = samples;
   const differences = [
     size && (samples.width !== size.width || samples.height !== size.height) &&
