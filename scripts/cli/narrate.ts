@@ -1,6 +1,6 @@
 import { type Method, Metrics, usesClustering } from "@subtaxa/contracts";
 import { z } from "zod";
-import { duration, percent } from "./words.ts";
+import { duration, percent, printable } from "./words.ts";
 
 const head = { fold: z.number().int(), epoch: z.number().int() };
 const Scores = Metrics.pick({ accuracy: true, fScore: true });
@@ -37,7 +37,7 @@ export const isEnd = ({ type }: RunFact): boolean =>
 const changed = (changes: readonly { class: string; from: number; to: number }[]): string =>
   changes.length === 0
     ? "sub-classes as before"
-    : changes.map(({ class: name, from, to }) => `${name} ${from}→${to}`).join(", ");
+    : changes.map(({ class: name, from, to }) => `${printable(name)} ${from}→${to}`).join(", ");
 
 /**
  * Tells a run's facts as lines: one per epoch, which waits for the relabelling where the method has one, one per scored fold.

@@ -5,7 +5,7 @@ import { clustererOf } from "./clusterers.ts";
 import type { CliError } from "./error.ts";
 import { isEnd, narrator, RunFact } from "./narrate.ts";
 import { makeScreen, type Screen } from "./screen.ts";
-import { duration, percent } from "./words.ts";
+import { duration, percent, printable } from "./words.ts";
 
 const pathOf = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
@@ -32,7 +32,9 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
     loss === undefined ? "" : `loss ${loss.toFixed(4)}`,
     imagesPerSecond === undefined ? "" : `${Math.round(imagesPerSecond)} images/s`,
     secondsLeft === undefined ? "" : `${duration(secondsLeft)} left`,
-    splitting.length === 0 ? "" : `${examines(step) ? "examining" : "split"}: ${splitting.join(", ")}`,
+    splitting.length === 0
+      ? ""
+      : `${examines(step) ? "examining" : "split"}: ${splitting.map(printable).join(", ")}`,
   ];
   const label = `${folds > 1 ? `fold ${fold} ` : ""}epoch ${epoch} ${step}`;
   return { label: label.padEnd(labelWidth), done, total, details: details.filter(Boolean).join(" · ") };
@@ -128,7 +130,7 @@ export const describeRun = (view: RunView): string => {
     return `run ${id} is ${state}${view.step === state ? "" : ` (${view.step})`}`;
   }
   const split = classes.filter(({ clusters }) => clusters > 1).map(({ name, clusters }) =>
-    `${name} ${clusters}`
+    `${printable(name)} ${clusters}`
   );
   return [
     `run ${id} is completed; held-out images, mean over ${

@@ -1,6 +1,7 @@
 import { Blobs, Bus } from "@subtaxa/bus";
 import { CONTRACT_VERSION, type Event } from "@subtaxa/contracts";
-import { syntheticManifest, syntheticRun } from "@subtaxa/runs/testing";
+import { datasetAtRest } from "@subtaxa/dataset/testing";
+import { syntheticRun } from "@subtaxa/runs/testing";
 import { Effect } from "effect";
 import { expect } from "expect";
 import { largestMessage } from "./event_size.ts";
@@ -28,8 +29,10 @@ Deno.test(
   withGateway(async (gateway) => {
     const imported = async (name: string, count: number) => {
       const classes = names(count);
-      const images = Array.from({ length: 5 * count }, (_, i) => ({ path: `${i}.png`, class: i % count }));
-      const whole = syntheticManifest({ name, classes, images });
+      const images = Array.from({ length: 5 * count }, (_, i) => ({
+        ...{ path: `${i}.png`, class: i % count, side: 1 },
+      }));
+      const { manifest: whole } = datasetAtRest({ name, classes, images });
       const manifest = await gateway.run(
         Effect.flatMap(Blobs, (blobs) => blobs.put(new TextEncoder().encode(JSON.stringify(whole)))),
       );

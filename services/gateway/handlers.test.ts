@@ -39,6 +39,15 @@ Deno.test(
       }
       return names.sort();
     };
+    // one of an earlier version, whose manifest is no manifest of this one
+    await gateway.run(Effect.gen(function* () {
+      const blobs = yield* Blobs;
+      const put = (value: unknown) => blobs.put(new TextEncoder().encode(JSON.stringify(value)));
+      const manifest = yield* put({ v: 1, name: "old", images: [], shards: [yield* put("a shard")] });
+      const head = { v: CONTRACT_VERSION, at: new Date().toISOString(), dataset: "old" } as const;
+      const counts = { images: 0, classes: 2, rejected: 0 };
+      yield* (yield* Bus).publish({ ...head, type: "dataset.imported", manifest, ...counts });
+    }));
     const before = await shardsInCache();
     let uploaded = 0;
     for (const name of ["kept", "new"]) {
@@ -59,7 +68,7 @@ Deno.test(
     expect(uploaded).toBe(2);
     expect(await shardsInCache()).toEqual(before);
     const shards = await gateway.run(Effect.gen(function* () {
-      const [fact] = yield* (yield* Bus).history(subjects.of("dataset.imported"));
+      const [fact] = yield* (yield* Bus).history(subjects.of("dataset.imported")); // of "kept"
       return (yield* readManifest((fact!.event as EventOf<"dataset.imported">).manifest)).shards;
     }));
     const blob = await gateway.run(Effect.flatMap(Blobs, (blobs) => blobs.get(shards[0]!)));

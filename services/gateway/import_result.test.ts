@@ -1,16 +1,20 @@
-import { Blobs } from "@subtaxa/bus";
+import { Blobs, Bus, BusError } from "@subtaxa/bus";
 import {
   type BlobRef,
   CONTRACT_VERSION,
   type DatasetView,
   type Event,
+  type EventOf,
   type ImportReport,
+  subjects,
 } from "@subtaxa/contracts";
-import { syntheticManifest } from "@subtaxa/runs/testing";
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Effect } from "effect";
 import { expect } from "expect";
+import { join } from "node:path";
+import { importDataset } from "./handlers.ts";
 import { sweep } from "./sweep.ts";
-import { type Gateway, importSettings, problemIn, withGateway } from "./testing.ts";
+import { type Gateway, importSettings, problemIn, withGateway, writeImages } from "./testing.ts";
 
 const report: ImportReport = {
   rejected: [
@@ -53,9 +57,11 @@ Deno.test(
   withGateway(async (gateway) => {
     await ended(gateway, "unusable", { report: await put(gateway, report) });
     const classes = ["a", "b"];
-    const images = classes.flatMap((name, i) => [{ path: `${name}/9.png`, class: i }]);
-    const manifest = { ...syntheticManifest({ name: "usable", classes, images }), ...report, pixelSize: 0.5 };
-    await ended(gateway, "usable", { manifest: await put(gateway, manifest) });
+    const images = classes.map((name, i) => ({ path: `${name}/9.png`, class: i, side: 1 }));
+    const { manifest } = datasetAtRest({ name: "usable", classes, images });
+    await ended(gateway, "usable", {
+      manifest: await put(gateway, { ...manifest, ...report, pixelSize: 0.5 }),
+    });
     const found = {
       rejected: report.rejected,
       rejectedByReason: [
@@ -146,15 +152,16 @@ Deno.test(
 Deno.test(
   "a dataset of an earlier version is listed as unusable, runs on it are refused, and an import replaces it",
   withGateway(async (gateway) => {
-    const { images: _, ...rest } = syntheticManifest({ name: "old", classes: ["a", "b"], images: [] });
-    const manifest = await put(gateway, { ...rest, v: 1, images: [] });
+    const manifest = await put(gateway, {
+      ...{ v: 1, name: "old", classes: ["a", "b"], shards: [], rejected: [] },
+      images: [{ path: "a/1.png", class: 0, side: 1, channels: 1, shard: 0, offset: 0 }],
+    });
     await ended(gateway, "old", { manifest });
     const outdated = {
       ...{ name: "old", state: "failed", maxSide: 64, classes: [], rejected: [] },
       error: {
         tag: "DatasetError/ManifestOutdated",
-        message: "dataset 'old' was imported by an earlier version, whose stored pixels can't be verified: " +
-          "import it again",
+        message: expect.stringMatching(/^dataset old was imported by an earlier version.*: import it again$/),
       },
     };
     expect(await view(gateway, "old")).toMatchObject(outdated);
@@ -164,5 +171,117 @@ Deno.test(
     expect(problem.detail).toContain("'old'");
     expect(problem.detail).toContain("import it again");
     expect((await problemIn(await rejectedCsv(gateway, "old"), 409)).detail).toContain("import it again");
+  }, { importer: false }),
+);
+
+/** The fact by which the latest import of the dataset has failed. */
+const failure = (gateway: Gateway, dataset: string) =>
+  gateway.run(Effect.gen(function* () {
+    const facts = yield* (yield* Bus).history(subjects.of("dataset.failed"));
+    return facts.map(({ event }) => event as EventOf<"dataset.failed">).findLast((one) =>
+      one.dataset === dataset
+    )!;
+  }));
+
+Deno.test(
+  "a folder in which nothing is usable: the commonest reason in the message, every file in the list",
+  withGateway(async (gateway) => {
+    const folder = join(gateway.root, "unusable");
+    await writeImages(folder, { a: 1, b: 1 });
+    for (let i = 0; i < 6; i++) await Deno.writeTextFile(join(folder, "a", `empty${i}.png`), "");
+    for (let i = 0; i < 3; i++) {
+      await Deno.writeTextFile(join(folder, "b", `text${i}.png`), "no image at all");
+    }
+    const view = await gateway.import("unusable");
+    expect(view).toMatchObject({ state: "failed", error: { tag: "DatasetError/TooFewClasses" } });
+    expect(view.error!.message).toContain("is empty");
+    const files = view.rejected.map(({ file }) => file).filter((file) => !file.endsWith("/"));
+    expect(files.length).toBe(9);
+    expect(view.rejectedByReason[0]).toEqual({ reason: "is empty", files: 6 });
+    const csv = await (await rejectedCsv(gateway, "unusable")).text();
+    expect(csv.trim().split("\n").length).toBe(1 + view.rejected.length);
+    const { report } = await failure(gateway, "unusable");
+    expect(report).not.toBeNull();
+
+    // the same folder with images that can be used
+    await writeImages(folder, { a: 6, b: 6 });
+    const again = await gateway.import("unusable");
+    expect(again).toMatchObject({ state: "ready" });
+    expect(again.rejected.length).toBe(9);
+  }),
+);
+
+Deno.test(
+  "one picture in two classes: kept and named, dropped, or the import ends with the list",
+  withGateway(async (gateway) => {
+    const folder = join(gateway.root, "both");
+    await writeImages(folder, { a: 8, b: 8 });
+    await Deno.copyFile(join(folder, "a/000.png"), join(folder, "b/copy.png"));
+    const files = [{ path: "a/000.png", class: "a" }, { path: "b/copy.png", class: "b" }];
+    const images = async (policy: string) => {
+      const view = await gateway.import("both", { onLabelConflict: policy, pixelSize: 0.5 });
+      expect(view.labelConflicts).toEqual([{ pixelHash: expect.any(String), files }]);
+      expect(view.warnings.map(({ kind }) => kind)).toContain("label-conflicts");
+      return view;
+    };
+    expect(await images("keep")).toMatchObject({
+      ...{ state: "ready", pixelSize: 0.5 },
+      classes: [{ name: "a", images: 8 }, { name: "b", images: 9 }],
+    });
+    expect(await images("drop")).toMatchObject({
+      classes: [{ name: "a", images: 7 }, { name: "b", images: 8 }],
+    });
+    expect(await images("ask")).toMatchObject({
+      ...{ state: "failed", classes: [] },
+      error: { tag: "DatasetError/LabelConflicts" },
+    });
+  }),
+);
+
+Deno.test(
+  "symbolic links are followed to images below any allowed root, and no further",
+  withGateway(async (gateway) => {
+    const outside = await Deno.makeTempDir({ prefix: "subtaxa-outside-" });
+    try {
+      await writeImages(join(gateway.root, "store"), { pool: 12 });
+      await writeImages(outside, { secret: 1 });
+      for (const [i, name] of [..."aaaaaabbbbbb"].entries()) {
+        await Deno.mkdir(join(gateway.root, "links", name), { recursive: true });
+        const image = `${String(i).padStart(3, "0")}.png`;
+        await Deno.symlink(join(gateway.root, "store/pool", image), join(gateway.root, "links", name, image));
+      }
+      await Deno.symlink(join(outside, "secret/000.png"), join(gateway.root, "links/a/secret.png"));
+      const view = await gateway.import("links");
+      expect(view).toMatchObject({
+        state: "ready",
+        classes: [{ name: "a", images: 6 }, { name: "b", images: 6 }],
+      });
+      expect(view.rejected.map(({ file }) => file)).toEqual(["a/secret.png"]);
+    } finally {
+      await Deno.remove(outside, { recursive: true });
+    }
+  }),
+);
+
+Deno.test(
+  "where the list can't be stored, the failure keeps its reason and says so",
+  withGateway(async (gateway) => {
+    await writeImages(join(gateway.root, "lonely"), { only: 6 });
+    const full = new BusError({ reason: { _tag: "Refused" }, message: "the store is full" });
+    const { events } = await gateway.run(Effect.gen(function* () {
+      const blobs = yield* Blobs;
+      return yield* importDataset({
+        ...{ type: "dataset.requested", v: CONTRACT_VERSION, at: new Date().toISOString() },
+        ...{ dataset: "lonely", path: join(gateway.root, "lonely"), ...importSettings },
+      }).pipe(Effect.provideService(Blobs, Blobs.of({ ...blobs, put: () => Effect.fail(full) })));
+    }));
+    expect(events).toMatchObject([{
+      type: "dataset.failed",
+      report: null,
+      error: {
+        tag: "DatasetError/TooFewClasses",
+        message: expect.stringMatching(/two classes are needed.*could not be stored: the store is full/),
+      },
+    }]);
   }, { importer: false }),
 );

@@ -1,15 +1,16 @@
-import { syntheticManifest } from "@subtaxa/runs/testing";
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Effect, Exit } from "effect";
 import { expect } from "expect";
 import { checkSplits } from "./splits.ts";
 
 const manifest = (counts: Record<string, number>) =>
-  syntheticManifest({
+  datasetAtRest({
+    name: "d",
     classes: Object.keys(counts),
     images: Object.values(counts).flatMap((count, label) =>
-      Array.from({ length: count }, (_, i) => ({ path: `${label}/${i}`, class: label }))
+      Array.from({ length: count }, (_, i) => ({ path: `${label}/${i}`, class: label, side: 1 }))
     ),
-  });
+  }).manifest;
 const check = (counts: Record<string, number>, folds: number) =>
   Effect.runSyncExit(checkSplits(manifest(counts), { seed: 3, folds }));
 const refusal = (counts: Record<string, number>, folds: number) =>

@@ -70,7 +70,7 @@ const pinnedSpec = (
     if (view.state === "failed" || end?.type !== "dataset.imported") {
       return yield* problem(
         "dataset-failed",
-        `dataset '${name}' can't be used, so no run can be started on it: ${view.error?.message}`,
+        `no run can be started on the dataset '${name}': ${view.error?.message}`,
       );
     }
     const manifest = yield* model.manifest(end.manifest);

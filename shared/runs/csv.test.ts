@@ -1,10 +1,11 @@
 import { expect } from "expect";
 import type { Labels, Predictions } from "@subtaxa/contracts";
+import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { labelsCsv, predictionsCsv, rejectedCsv } from "./mod.ts";
-import { syntheticManifest } from "./testing.ts";
 
 const manifest = (classes: string[], paths: string[]) =>
-  syntheticManifest({ classes, images: paths.map((path) => ({ path, class: 0 })) });
+  datasetAtRest({ name: "made-up", classes, images: paths.map((path) => ({ path, class: 0, side: 1 })) })
+    .manifest;
 const hostile = manifest(['big, "round"', "line\nbreak", "κωπήποδα"], ["a/1.png", 'a/"2",.png', "κ/3.png"]);
 const predictions: Predictions = {
   image: Uint32Array.of(2, 1),

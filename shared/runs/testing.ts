@@ -1,4 +1,4 @@
-/** For tests: the event log of a made-up run, and the manifest of a made-up dataset. */
+/** For tests: the event log of a made-up run. */
 import {
   type BlobRef,
   type ClassState,
@@ -7,7 +7,6 @@ import {
   type FoldEvent,
   type FoldState,
   initialFoldState,
-  type Manifest,
   RunRequest,
   specOf,
   usesClustering,
@@ -170,25 +169,3 @@ export const syntheticRun = (run: SyntheticRun): Event[] => {
   const end = { v: CONTRACT_VERSION as 1, at: tick(2), runId, metrics, report: blobOf("report") };
   return [...events, { type: "run.completed", ...end }];
 };
-
-/** The manifest of images that lie nowhere, as an import without anything to report writes it. */
-export const syntheticManifest = (
-  { name = "made-up", classes, images }: {
-    readonly name?: string;
-    readonly classes: readonly string[];
-    readonly images: readonly { readonly path: string; readonly class: number }[];
-  },
-): Manifest => ({
-  v: 2,
-  name,
-  classes: [...classes],
-  images: images.map((image, i) => ({
-    ...image,
-    ...{ width: 1, height: 1, side: 1, channels: 1, shard: 0, offset: i, crc32: 0 },
-    fileHash: "0".repeat(64),
-    pixelHash: "0".repeat(64),
-  })),
-  shards: [],
-  pixelSize: null,
-  ...{ rejected: [], warnings: [], labelConflicts: [], depth: null },
-});
