@@ -43,6 +43,7 @@ export const ImportWarning = z.object({
     "depth",
     "offset",
     "clipped",
+    "stacks",
     "names-differ-by-case",
     "split-folders",
     "small-class",

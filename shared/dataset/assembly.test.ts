@@ -25,6 +25,7 @@ Deno.test("a portion whose images have another length than was stored is refused
     pixelHash: hash,
     isDeep: false,
     clipped: 0,
+    isStack: false,
   } as const;
   const portion = (bytes: number): Portion => ({
     outcomes: [image, { candidate: { path: "a/2.png", class: "a" }, reason: "is empty" }],

@@ -15,7 +15,7 @@ import { DatasetError } from "./error.ts";
 import type { ReadImage } from "./read.ts";
 import { recordBytes, type RecordHeader, recordHeaderBytes } from "./shard.ts";
 import type { Candidate, Found } from "./walk.ts";
-import { layoutWarnings, smallClassWarnings } from "./warnings.ts";
+import { layoutWarnings, smallClassWarnings, stackWarnings } from "./warnings.ts";
 
 /** A candidate that was read: its record's header and what is known of its image, or why there is none. */
 export type Outcome =
@@ -72,6 +72,7 @@ export class Assembly {
   #used = 0;
   #deepImages = 0;
   #clipped = { images: 0, samples: 0 };
+  #stacks: string[] = [];
 
   constructor(options: AssemblyOptions) {
     this.#options = options;
@@ -109,7 +110,8 @@ export class Assembly {
       this.rejected.push({ file: candidate.path, reason: outcome.reason });
       return;
     }
-    const { candidate: _, isDeep, clipped, ...image } = outcome;
+    const { candidate: _, isDeep, clipped, isStack, ...image } = outcome;
+    if (isStack) this.#stacks.push(candidate.path);
     if (isDeep) this.#deepImages += 1;
     if (clipped > 0) {
       this.#clipped = { images: this.#clipped.images + 1, samples: this.#clipped.samples + clipped };
@@ -186,6 +188,7 @@ export class Assembly {
       rejected: this.rejected.sort((a, b) => a.file < b.file ? -1 : 1),
       warnings: [
         ...(isDeep ? depthWarnings(depth, seen, this.#clipped) : []),
+        ...stackWarnings(this.#stacks),
         ...layoutWarnings(found, kept),
         ...smallClassWarnings(kept.map((name) => [name, counts.get(name)!])),
         ...conflictWarnings(labelConflicts, onLabelConflict),

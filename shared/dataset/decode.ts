@@ -1,5 +1,5 @@
 import { JsColorType, Transformer } from "@napi-rs/image";
-import { type ImageHeader, type Orientation, readHeader } from "./header.ts";
+import { formatOf, type ImageHeader, type Orientation, readHeader } from "./header.ts";
 import { detailOf, maxPixels, Unusable } from "./unusable.ts";
 
 /** Decoded samples, rows from the top, channels interleaved: grey, grey + alpha, RGB or RGBA; 8 or 16 bit. */
@@ -8,6 +8,8 @@ export interface Samples {
   readonly height: number;
   readonly channels: 1 | 2 | 3 | 4;
   readonly data: Uint8Array | Uint16Array;
+  /** Whether other images follow in the file, which are not read. */
+  readonly isStack?: boolean;
 }
 
 /**
@@ -18,16 +20,16 @@ export interface Samples {
  * @throws Unusable (a rejected promise) when the file is no such image, truncated, damaged or too large
  */
 export const decode = async (bytes: Uint8Array): Promise<Samples> => {
-  let format = "image";
   try {
     const header = readHeader(bytes);
-    format = header.format;
     const samples = isCommon(header) ? decodeCommon(bytes) : await decodeRare(bytes, header);
-    return upright(checked(samples, header), header.orientation);
+    return { ...upright(checked(samples, header), header.orientation), isStack: header.isStack ?? false };
   } catch (cause) {
     if (cause instanceof Unusable) throw cause;
-    const [detail] = detailOf(cause).replace(/^Decode image failed /, "").split("\n");
-    throw new Unusable(`truncated, damaged or unsupported ${format}: ${detail}`, { cause });
+    const [detail] = cause instanceof RangeError
+      ? ["its header breaks off"]
+      : detailOf(cause).replace(/^Decode image failed /, "").split("\n");
+    throw new Unusable(`truncated, damaged or unsupported ${formatOf(bytes)}: ${detail}`, { cause });
   }
 };
 

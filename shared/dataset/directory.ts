@@ -1,7 +1,10 @@
 import { maxDirectoryEntries } from "./unusable.ts";
 
-/** The whole numbers of a TIFF directory, by tag. */
-export type Directory = ReadonlyMap<number, readonly number[]>;
+/** A TIFF directory: its whole numbers by tag, and where the next directory lies; 0 if it is the last. */
+export interface Directory {
+  readonly tags: ReadonlyMap<number, readonly number[]>;
+  readonly next: number;
+}
 
 /** Bytes of a value of each type of whole number: BYTE, SHORT, LONG, LONG8. */
 const sizes = new Map([[1, 1], [3, 2], [4, 4], [16, 8]]);
@@ -9,12 +12,12 @@ const sizes = new Map([[1, 1], [3, 2], [4, 4], [16, 8]]);
 const mostValues = 64;
 
 /**
- * Reads the first directory of a TIFF structure, little- or big-endian, TIFF 6.0 (section 2) or BigTIFF: of a TIFF file, or of
+ * Reads the first directory of a TIFF structure, or the one at `place`, little- or big-endian, TIFF 6.0 (section 2) or BigTIFF: of a TIFF file, or of
  * Exif data, which have the same form. Tags of other types than whole numbers are passed over.
  *
  * @throws RangeError when it points beyond its end or is no such structure
  */
-export const readDirectory = (bytes: Uint8Array): Directory => {
+export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const order = view.getUint16(0);
   if (order !== 0x4949 && order !== 0x4d4d) throw new RangeError("no byte order where it must be");
@@ -27,9 +30,10 @@ export const readDirectory = (bytes: Uint8Array): Directory => {
     throw new RangeError(`version ${version} is neither TIFF nor BigTIFF`);
   }
   const big = version === 43;
-  const [start, count, entrySize, word] = big
+  const [first, count, entrySize, word] = big
     ? [long8(8), long8, 20, long8] as const
     : [long(4), short, 12, long] as const;
+  const start = place ?? first;
   const wordSize = big ? 8 : 4;
   const entries = count(start);
   if (entries > maxDirectoryEntries) throw new RangeError(`a directory of ${entries} entries`);
@@ -39,10 +43,10 @@ export const readDirectory = (bytes: Uint8Array): Directory => {
     const [tag, type, values] = [short(at), short(at + 2), word(at + 4)];
     const size = sizes.get(type);
     if (size === undefined || values > mostValues) continue;
-    const place = at + 4 + wordSize;
-    const from = size * values <= wordSize ? place : word(place);
+    const inside = at + 4 + wordSize;
+    const from = size * values <= wordSize ? inside : word(inside);
     const read = { 1: (at: number) => view.getUint8(at), 2: short, 4: long, 8: long8 }[size]!;
     found.set(tag, Array.from({ length: values }, (_, k) => read(from + k * size)));
   }
-  return found;
+  return { tags: found, next: word(start + (big ? 8 : 2) + entries * entrySize) };
 };

@@ -19,6 +19,8 @@ export interface ImageHeader {
   /** Bits per sample, as it is decoded. */
   readonly depth: 8 | 16;
   readonly orientation: Orientation;
+  /** Whether other images follow in the file: the pages of a stack, of which the first is read. */
+  readonly isStack?: boolean;
 }
 
 const startsWith = (bytes: Uint8Array, text: string, at = 0): boolean => {
@@ -122,7 +124,7 @@ const orientationTag = 274;
 const orientationOf = ({ exif, xmp }: Metadata): Orientation => {
   let stored: number | undefined;
   try {
-    stored = exif && readDirectory(exif).get(orientationTag)?.[0];
+    stored = exif && readDirectory(exif).tags.get(orientationTag)?.[0];
   } catch { /* damaged Exif data say nothing about the image */ }
   return toOrientation(stored ?? Number(xmp?.match(/tiff:Orientation(?:="|>)([0-9])/)?.[1]));
 };
@@ -247,9 +249,11 @@ const webpHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
 
 /** TIFF tags (TIFF 6.0, part 1 and 3). */
 const tags = {
+  subfileType: 254,
   width: 256,
   height: 257,
   bits: 258,
+  compression: 259,
   photometric: 262,
   samples: 277,
   extraSamples: 338,
@@ -267,6 +271,17 @@ const otherColours = new Map([
   [32845, "LogLuv"],
   [34892, "linear raw"],
 ]);
+/** What the values of Compression that aren't read stand for. */
+const otherCompressions = new Map([
+  [34661, "JBIG"],
+  [34712, "JPEG 2000"],
+  [34887, "LERC"],
+  [34925, "LZMA"],
+  [34933, "PNG"],
+  [34934, "JPEG XR"],
+  [50000, "Zstandard"],
+  [50002, "JPEG XL"],
+]);
 const sampleFormats = new Map([[2, "signed integers"], [3, "floating point"], [5, "complex integers"], [
   6,
   "complex floating point",
@@ -274,7 +289,7 @@ const sampleFormats = new Map([[2, "signed integers"], [3, "floating point"], [5
 const advice = "save it as grey or RGB with 8 or 16 unsigned bits per sample";
 
 const tiffHeader = (bytes: Uint8Array): ImageHeader => {
-  const directory = readDirectory(bytes);
+  const { tags: directory, next } = readDirectory(bytes);
   const one = (tag: number, otherwise?: number): number => {
     const value = directory.get(tag)?.[0] ?? otherwise;
     if (value === undefined) throw new Unusable(`damaged TIFF: it has no tag ${tag}`);
@@ -285,16 +300,28 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
   const photometric = one(tags.photometric);
   const other = otherColours.get(photometric);
   if (other) throw new Unusable(`its colours are ${other}: ${advice}`);
+  const compression = otherCompressions.get(one(tags.compression, 1));
+  if (compression) throw new Unusable(`its compression is ${compression}: save it with LZW, Deflate or none`);
   return {
     format: "TIFF",
     size,
     channels: tiffChannels(photometric, one(tags.samples, 1), directory.get(tags.extraSamples) ?? []),
     depth: bits === 16 ? 16 : 8,
     orientation: toOrientation(directory.get(orientationTag)?.[0]),
+    isStack: next !== 0 && isPage(bytes, next),
   };
 };
 
-const tiffBits = (directory: Directory): number => {
+/** Whether the directory at `place` is a page of its own, not a smaller version or a mask of another (TIFF 6.0, NewSubfileType). */
+const isPage = (bytes: Uint8Array, place: number): boolean => {
+  try {
+    return (readDirectory(bytes, place).tags.get(tags.subfileType)?.[0] ?? 0) % 2 === 0;
+  } catch {
+    return false; // a damaged second page says nothing about the first
+  }
+};
+
+const tiffBits = (directory: Directory["tags"]): number => {
   const all = directory.get(tags.bits) ?? [1];
   const bits = all[0]!;
   if (all.some((other) => other !== bits)) {

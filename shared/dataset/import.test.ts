@@ -2,6 +2,7 @@ import { Manifest } from "@subtaxa/contracts";
 import { random } from "@subtaxa/random";
 import { Effect, Exit, Fiber } from "effect";
 import { expect } from "expect";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -361,8 +362,13 @@ Deno.test(
     const wrapped = await dataset(join(folder, "wrapped"), classes(["plankton/copepod", "plankton/diatom"]));
     const { message } = await failureOf(wrapped);
     expect(message).toContain(
-      `its only folder, plankton, holds the folders copepod, diatom: import ${wrapped.path}/plankton`,
+      `all its files lie in plankton, which holds the folders copepod, diatom: import ${wrapped.path}/plankton if`,
     );
+    const twice = await dataset(join(folder, "twice"), {
+      ...classes(["outer/inner/copepod", "outer/inner/diatom"]),
+      "outer/inner/notes.txt": "notes",
+    });
+    expect((await failureOf(twice)).message).toContain(`import ${twice.path}/outer/inner if`);
   }),
 );
 
@@ -466,6 +472,7 @@ Deno.test(
   withFolder(async (folder) => {
     const samples = Uint8Array.of(0, 10, 20, 255);
     const rgb = Uint8Array.from({ length: 12 }, (_, i) => samples[Math.floor(i / 3)]!);
+    const raw = { raw: { width: 2, height: 2, channels: 1 } } as const;
     const options = await dataset(folder, {
       ...classes(["a", "b"]),
       "a/p0.tif": tiff(2, 2, samples),
@@ -474,11 +481,15 @@ Deno.test(
       "a/p3.tif": deep(...samples.map((sample) => sample)),
       "a/p4.tif": tiff(2, 2, Uint16Array.from(samples, (sample) => 257 * sample)),
       "a/p5.tif": tiff(2, 2, Uint16Array.from(rgb, (sample) => 257 * sample)),
+      "a/p6.png": sharp(Uint8Array.from(samples, (sample) => sample), raw)
+        .joinChannel(Buffer.of(255, 255, 255, 255), raw).png().toBuffer(),
       "a/q.tif": deep(0, 2570, 5140, 65534),
     });
     const { manifest } = await run(options);
-    const same = (name: string) => [`a/${name}.tif`, expect.stringMatching(/: a\/p0.tif is kept$/)] as const;
-    expect(reasons(manifest)).toEqual(Object.fromEntries(["p1", "p2", "p3", "p4", "p5"].map(same)));
+    const same = (name: string) => [`a/${name}`, expect.stringMatching(/: a\/p0.tif is kept$/)] as const;
+    expect(reasons(manifest)).toEqual(
+      Object.fromEntries(["p1.tif", "p2.tif", "p3.tif", "p4.tif", "p5.tif", "p6.png"].map(same)),
+    );
     expect(manifest.images.map(({ path }) => path)).toContain("a/q.tif");
   }),
 );

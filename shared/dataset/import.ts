@@ -123,18 +123,31 @@ const added = (
     return shard instanceof DatasetError ? Effect.fail(shard) : Effect.succeed(shard);
   });
 
+/** The folder in which all files lie, and the several folders that it holds: an archive's own; undefined without one. */
+const outerFolder = (candidates: readonly Candidate[]) => {
+  const folders = candidates.map(({ path }) => path.split("/").slice(0, -1));
+  const [first = []] = folders;
+  const differs = first.findIndex((name, depth) =>
+    folders.some((folder) => (folder[depth] ?? name) !== name)
+  );
+  const depth = differs === -1 ? first.length : differs;
+  const holds = [...new Set(folders.flatMap((folder) => folder[depth] ?? []))].sort();
+  return depth > 0 && holds.length > 1 ? { path: first.slice(0, depth).join("/"), holds } : undefined;
+};
+
 const tooFewClasses = (
   { path, minClassImages }: ImportOptions,
-  { classes, subfolders }: Found,
+  { candidates }: Found,
   manifest: Manifest,
 ): Effect.Effect<never, DatasetError> => {
   const kept = manifest.classes;
-  const inside = classes.length === 1 ? subfolders.get(classes[0]!) ?? [] : [];
+  const outer = outerFolder(candidates);
   const [commonest] = reasonGroups(manifest.rejected.filter(({ file }) => !file.endsWith("/")));
-  const advice = inside.length > 1
-    ? `; its only folder, ${classes[0]}, holds the folders ${listed(inside)}: import ${path}/${
-      classes[0]
-    } if these are the classes`
+  const advice = outer
+    ? `; all its files lie in ${outer.path}, which holds the folders ${
+      listed(outer.holds)
+    }: import ${path}/${outer.path} if ` +
+      "these are the classes"
     : commonest
     ? `; ${commonest.files.length} files can't be used because of this: ${commonest.files[0]!.reason}`
     : "";

@@ -87,15 +87,25 @@ const everyThird = <A extends Uint8Array | Uint16Array>(rgb: A): A => {
   return result as A;
 };
 
+/** 16-bit samples without their alpha where all of it is opaque. */
+const withoutOpaque = (data: Uint16Array, channels: number) => {
+  const alpha = alphaOf(channels);
+  if (alpha < 0 || data.some((value, i) => i % channels === alpha && value !== 65535)) {
+    return { data, channels };
+  }
+  return { data: data.filter((_, i) => i % channels !== alpha), channels: channels - 1 };
+};
+
 /**
- * SHA-256, in hexadecimal, of a decoded picture in the simplest form that holds it exactly: grey where RGB channels are equal,
- * 8 bits where 16-bit samples are those of an 8-bit image, as they are or stretched (× 257). So it is equal for equal pictures,
+ * SHA-256, in hexadecimal, of a decoded picture in the simplest form that holds it exactly: without alpha where it is opaque,
+ * grey where RGB channels are equal, 8 bits where 16-bit samples are those of an 8-bit image, as they are or stretched (× 257). So it is equal for equal pictures,
  * whatever their encoding, and different where only the low bits of 16 differ. `image` is the 8-bit picture of `samples`.
  */
 export const pixelHashOf = ({ width, height, channels, data }: Samples, image: Image): string => {
   const hash = createHash("sha256").update(Uint32Array.of(width, height));
   if (data instanceof Uint8Array) return hash.update(image.data).digest("hex");
-  const plain = channels === 3 && isGrey(data) ? everyThird(data) : data;
+  const opaque = withoutOpaque(data, channels);
+  const plain = opaque.channels === 3 && isGrey(opaque.data) ? everyThird(opaque.data) : opaque.data;
   const unit = plain.every((value) => value < 256)
     ? 1
     : plain.every((value) => value % 257 === 0)

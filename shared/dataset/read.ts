@@ -23,6 +23,8 @@ export interface ReadImage {
   /** Whether its samples have 16 bits, and how many of them lie outside of the dataset's depth. */
   readonly isDeep: boolean;
   readonly clipped: number;
+  /** Whether other images follow in the file, which are not read. */
+  readonly isStack: boolean;
 }
 
 /** Reads an image file. Throws `Unusable` (a rejected promise) if it can't be one of a dataset. */
@@ -39,6 +41,7 @@ export const readImage = async (path: string, maxSide: number, depth: SampleDept
     pixelHash: pixelHashOf(samples, image),
     isDeep: samples.data instanceof Uint16Array,
     clipped,
+    isStack: samples.isStack ?? false,
   };
 };
 

@@ -86,6 +86,19 @@ interface Folder {
 
 type Kind = "file" | "folder" | { readonly reason: string };
 
+/** What systems make for themselves beside the names that the library knows: recycle bins and snapshots. */
+const systemNames = new Set([
+  "#recycle",
+  "#snapshot",
+  "@Recycle",
+  "@tmp",
+  "$RECYCLE.BIN",
+  "System Volume Information",
+  "lost+found",
+]);
+
+const isMadeBySystem = (name: string): boolean => isJunk(name) || systemNames.has(name);
+
 const walk = async (
   root: string,
   isAllowed: (path: string) => boolean,
@@ -100,7 +113,7 @@ const walk = async (
 
   const sort = async (entry: Deno.DirEntry, folder: Folder): Promise<void> => {
     const path = folder.path === "" ? entry.name : `${folder.path}/${entry.name}`;
-    const junk = folder.junk ?? (isJunk(entry.name) ? entry.name : undefined);
+    const junk = folder.junk ?? (isMadeBySystem(entry.name) ? entry.name : undefined);
     if (entry.name.startsWith(".")) {
       if (junk === undefined) hidden.push(path);
       return;

@@ -19,6 +19,17 @@ const splitNames = new Set([
 export const listed = (names: readonly string[], most = 5): string =>
   names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "");
 
+/** @param paths of files that hold several images */
+export const stackWarnings = (paths: readonly string[]): readonly ImportWarning[] =>
+  paths.length === 0 ? [] : [{
+    kind: "stacks",
+    message:
+      `of TIFF files with several pages the first is read, the others are not: ${
+        listed(paths)
+      }; save each page as a ` +
+      "file if they are images of their own",
+  }];
+
 /** What the layout of folders says that its owner may not have meant; `classes` are those that were kept. */
 export const layoutWarnings = (
   { subfolders, hidden }: Pick<Found, "subfolders" | "hidden">,
