@@ -1,6 +1,6 @@
 import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Blobs, Bus, Connection, startNatsServer } from "@subtaxa/bus";
-import { type EventOf, isFoldEvent, type Manifest, subjects } from "@subtaxa/contracts";
+import { type EventOf, isFoldEvent, subjects } from "@subtaxa/contracts";
 import { syntheticRun } from "@subtaxa/runs/testing";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer, type Scope } from "effect";
@@ -40,7 +40,8 @@ Deno.test(
       class: i % 2,
       side: 1,
     }));
-    const { manifest: whole } = datasetAtRest({ name: "made-up", classes, images });
+    const { manifest: whole, shards } = datasetAtRest({ name: "made-up", classes, images });
+    for (const shard of shards) yield* blobs.put(shard);
     const manifest = yield* blobs.put(new TextEncoder().encode(JSON.stringify(whole)));
     const log = syntheticRun({ classes, epochs: 2, folds: 3, seed: 2, method: "standard" })
       .flatMap((event) => isFoldEvent(event) ? [{ ...event, spec: { ...event.spec, manifest } }] : []);
