@@ -1,20 +1,12 @@
 /** A fold whose next fact is published by hand, so that one step can be looked at alone: its services, as processes. */
 import { datasetAtRest } from "@subtaxa/dataset/testing";
 import { Blobs, Bus, Connection, startNatsServer } from "@subtaxa/bus";
-import {
-  CONTRACT_VERSION,
-  type EventOf,
-  initialFoldState,
-  type Manifest,
-  RunRequest,
-  specOf,
-} from "@subtaxa/contracts";
+import { CONTRACT_VERSION, type EventOf, initialFoldState, RunRequest, specOf } from "@subtaxa/contracts";
 import { type Checkpoint, encodeCheckpoint, firstCheckpoint } from "@subtaxa/model";
 import { random } from "@subtaxa/random";
 import { currentPlatform, natsServerPath, subtaxaHome } from "@subtaxa/tensorflow";
 import { ConfigProvider, Effect, Layer, type Scope } from "effect";
 import { join } from "node:path";
-import { deflateSync } from "node:zlib";
 import { root, runArguments } from "../stack/mod.ts";
 
 const SIDE = 16;

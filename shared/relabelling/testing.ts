@@ -12,7 +12,6 @@ import {
   type EventOf,
   type Failure,
   initialFoldState,
-  type Manifest,
   RunRequest,
   specOf,
 } from "@subtaxa/contracts";

@@ -126,7 +126,9 @@ const showDataset = (element, name) => {
         bar(
           "Importing",
           dataset.progress ? dataset.progress.done / Math.max(1, dataset.progress.total) : 0,
-          dataset.progress ? `${dataset.progress.done} of ${dataset.progress.total} files` : "counting files",
+          dataset.progress
+            ? `${Math.floor(100 * dataset.progress.done / Math.max(1, dataset.progress.total))} % read`
+            : "counting files",
         ),
       ),
       dataset.state === "ready" && [
