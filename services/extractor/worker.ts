@@ -34,7 +34,7 @@ import {
   runDataLoader,
   viewFeatures,
 } from "@subtaxa/model";
-import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
+import { readOnce, serveTensorWork, type WorkContext, writeChunks } from "@subtaxa/tensorflow";
 
 export interface ClassesInput extends RunDataInput {
   /** Names of the classes whose training images are wanted. */
@@ -89,24 +89,12 @@ const networkOf = ({ spec, fold, checkpointFile, pretrainedFile }: EmbedInput, d
     return { checkpoint, model: loadModel(checkpoint) };
   });
 
-/** A write of more than 2 GiB is more than Linux takes at once. */
-const PIECE = 2 ** 26;
-
-const writeViews = async (path: string, features: ViewFeatures): Promise<void> => {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  const writer = file.writable.getWriter();
-  for await (const chunk of viewChunks(features)) {
-    for (let from = 0; from < chunk.length; from += PIECE) {
-      await writer.write(chunk.subarray(from, from + PIECE));
-    }
-  }
-  await writer.close();
-};
+const writeViews = (path: string, features: ViewFeatures) => writeChunks(path, viewChunks(features));
 
 const readFeatures = async (file: string) => decodeFeatures(await Deno.readFile(file));
 
-const readViews = async function* (files: readonly string[]): AsyncGenerator<ViewFeatures> {
-  for (const file of files) yield decodeViews(await Deno.readFile(file));
+const readViews = function* (files: readonly string[]): Generator<ViewFeatures> {
+  for (const file of files) yield decodeViews(readOnce(file));
 };
 
 /** A backbone's weights that give no number for some image must not stand for it. */
@@ -181,7 +169,7 @@ const operations = {
       requireImages("features", all, images);
       return await Deno.writeFile(outputFile, encodeFeatures(all));
     }
-    const all = await concatenateViews(readViews(files), images.length);
+    const all = concatenateViews(readViews(files), images.length);
     requireImages("views", all, images);
     await writeViews(outputFile, all);
   },

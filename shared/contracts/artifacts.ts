@@ -334,14 +334,14 @@ export const concatenateFeatures = (parts: readonly Features[]): Features => ({
  * The rows of several tables in order, each table asked for once and let go before the next; there is at least one, and all
  * have the same views of the same dimension. Throws `ArtifactError` where they haven't, or have other than `rows` rows.
  */
-export const concatenateViews = async (
-  parts: AsyncIterable<ViewFeatures>,
+export const concatenateViews = (
+  parts: Iterable<ViewFeatures>,
   rows: number,
-): Promise<ViewFeatures> => {
+): ViewFeatures => {
   const image = new Uint32Array(rows);
   let all: ViewFeatures | undefined;
   let at = 0;
-  for await (const { views, dimension, ...part } of parts) {
+  for (const { views, dimension, ...part } of parts) {
     all ??= { image, values: new Float16Array(rows * views * dimension), views, dimension };
     if (views !== all.views || dimension !== all.dimension) {
       throw malformed(

@@ -7,6 +7,7 @@ import {
   requireImages,
   type RunSpec,
 } from "@subtaxa/contracts";
+import { readOnce } from "@subtaxa/tensorflow";
 import { basename } from "node:path";
 
 /** A frozen backbone's features of every image of a dataset, in its order. */
@@ -34,12 +35,12 @@ const meanOfViews = (values: Float16Array, views: number, dimension: number): Fl
  * Reads the features that stand for the `images` images of a run's dataset. Throws `ArtifactError` unless there is one row for
  * each image, in the manifest's order, of as many views and values as the run says, all of them finite.
  */
-export const readFrozen = async (
+export const readFrozen = (
   file: string,
   { backbone, views }: Pick<RunSpec, "backbone" | "views">,
   images: number,
-): Promise<FrozenFeatures> => {
-  const bytes = await Deno.readFile(file);
+): FrozenFeatures => {
+  const bytes = readOnce(file);
   const artifact = views === 1 ? "features" : "views";
   const wrong = (detail: string) =>
     new ArtifactError({

@@ -92,7 +92,7 @@ export const runDataLoader = (): RunDataLoader => {
     const inputs = await inputsOf(
       `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`,
       async () =>
-        frozenFile === null ? await images(input) : await readFrozen(frozenFile, spec, parts.classOf.length),
+        frozenFile === null ? await images(input) : readFrozen(frozenFile, spec, parts.classOf.length),
     );
     return { inputs, ...parts };
   };

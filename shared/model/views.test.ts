@@ -73,14 +73,14 @@ const expectClose = (actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 
 const onDisk = async <A>(
   chunks: Uint8Array | ViewFeatures,
-  use: (file: string) => Promise<A>,
+  use: (file: string) => A,
 ): Promise<A> => {
   const folder = await Deno.makeTempDir();
   try {
     const file = join(folder, "table");
     const bytes = chunks instanceof Uint8Array ? [chunks] : await Array.fromAsync(viewChunks(chunks));
     await Deno.writeFile(file, Uint8Array.from(bytes.flatMap((chunk) => [...chunk])));
-    return await use(file);
+    return use(file);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -174,12 +174,11 @@ Deno.test("features that do not fit the run's images are a typed error that says
     run: Parameters<typeof readFrozen>[1],
     message: RegExp,
   ) => {
-    const failure = await onDisk(wrong, (file) => readFrozen(file, run, count)).then(
-      () => null,
-      (error) => error,
+    const failure: unknown = await onDisk(wrong, (file) => readFrozen(file, run, count)).catch((error) =>
+      error
     );
     expect(failure).toBeInstanceOf(ArtifactError);
-    expect(failure.message).toMatch(message);
+    expect((failure as Error).message).toMatch(message);
   };
   const short = values.subarray(0, (count - 1) * views * 64);
   await fails(

@@ -8,7 +8,7 @@ import {
   type Failure,
   type RunSpec,
 } from "@subtaxa/contracts";
-import { serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
+import { readOnce, serveTensorWork, type WorkContext } from "@subtaxa/tensorflow";
 import { Data, Result } from "effect";
 import type { z } from "zod";
 
@@ -39,18 +39,6 @@ export class RelabellingCancelled extends Data.TaggedError("RelabellingCancelled
 }> implements Failure {
   readonly retryable = false;
 }
-
-/** A file in one buffer of its size: `Deno.readFile` takes twice the memory. */
-const readOnce = (path: string): Uint8Array => {
-  using file = Deno.openSync(path);
-  const bytes = new Uint8Array(file.statSync().size);
-  for (let at = 0; at < bytes.length;) {
-    const read = file.readSync(bytes.subarray(at, at + 2 ** 22));
-    if (read === null) throw new Error(`${path} became shorter while it was read`);
-    at += read;
-  }
-  return bytes;
-};
 
 const operationsOf = <P>(parameters: z.ZodType<P>, divideFor: DivideFor<P>) => ({
   /** Writes the new pseudo-labels of the fold's training images, and tells what they come to. */
