@@ -45,7 +45,7 @@ export interface TrainOutput {
   readonly sha256: Readonly<Record<Part, string>>;
 }
 
-const { load } = runDataLoader();
+const { load } = runDataLoader({ eachView: true });
 
 /** The state that was written last: usually the one that the next epoch asks for. */
 let warm: { readonly sha256: TrainOutput["sha256"]; readonly state: TrainingState } | undefined;

@@ -10,11 +10,11 @@ import {
 import { readOnce } from "@subtaxa/tensorflow";
 import { basename } from "node:path";
 
-/** A frozen backbone's features of every image of a dataset, in its order. */
+/** A frozen backbone's features of every image of a dataset, in the manifest's order. */
 export interface FrozenFeatures extends Features {
   /** Of each image the mean over its views, N × dimension. */
   readonly values: Float32Array;
-  /** Those of each view, N × views × dimension; absent where the only view is the image itself. */
+  /** Those of each view, N × views × dimension: for training, and absent where the only view is the image itself. */
   readonly each?: { readonly views: number; readonly values: Float16Array };
 }
 
@@ -34,11 +34,14 @@ const meanOfViews = (values: Float16Array, views: number, dimension: number): Fl
 /**
  * Reads the features that stand for the `images` images of a run's dataset. Throws `ArtifactError` unless there is one row for
  * each image, in the manifest's order, of as many views and values as the run says, all of them finite.
+ *
+ * @param each whether to keep the views beside their mean: eight of them take four times its memory
  */
 export const readFrozen = (
   file: string,
   { backbone, views }: Pick<RunSpec, "backbone" | "views">,
   images: number,
+  each: boolean,
 ): FrozenFeatures => {
   const bytes = readOnce(file);
   const artifact = views === 1 ? "features" : "views";
@@ -62,6 +65,6 @@ export const readFrozen = (
   if (infinite >= 0) throw wrong(`image ${Math.floor(infinite / dimension)} has a value that is not finite`);
   return {
     ...{ image, values, dimension },
-    ...(table.values instanceof Float16Array ? { each: { views, values: table.values } } : {}),
+    ...(each && table.values instanceof Float16Array ? { each: { views, values: table.values } } : {}),
   };
 };

@@ -63,7 +63,10 @@ export interface RunDataLoader {
   readonly load: (input: RunDataInput) => Promise<RunData>;
 }
 
-export const runDataLoader = (): RunDataLoader => {
+/** `eachView`: keep the features of each view of an image, which only training takes, beside their mean. Default: false. */
+export const runDataLoader = (
+  { eachView = false }: { readonly eachView?: boolean } = {},
+): RunDataLoader => {
   const manifestOf = ({ manifestFile }: RunDataInput) => readManifest(manifestFile);
   const listOf = keepLatest<Promise<{ readonly classOf: Uint16Array; readonly sizes: LogSizes }>>();
   const inputsOf = keepLatest<Promise<Inputs>>();
@@ -92,7 +95,9 @@ export const runDataLoader = (): RunDataLoader => {
     const inputs = await inputsOf(
       `${spec.manifest.sha256}/${spec.imageSize}/${frozenFile}`,
       async () =>
-        frozenFile === null ? await images(input) : readFrozen(frozenFile, spec, parts.classOf.length),
+        frozenFile === null
+          ? await images(input)
+          : readFrozen(frozenFile, spec, parts.classOf.length, eachView),
     );
     return { inputs, ...parts };
   };

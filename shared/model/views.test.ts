@@ -95,12 +95,15 @@ for (const views of [2, 4, 8] as const) {
     const values = viewFeatures({ pretrained, images }, views, quiet);
     expect(tf.memory().numTensors).toBe(before);
     const table = { image, values, views, dimension: 64 };
-    const frozen = await onDisk(table, (file) => readFrozen(file, { backbone: "small", views }, count));
+    const frozen = await onDisk(table, (file) => readFrozen(file, { backbone: "small", views }, count, true));
     const each = naive[views].map((change) =>
       backboneFeatures({ pretrained, images: viewed(change) }, quiet)
     );
     expectClose(frozen.values, meanOf(each), 1e-3); // half precision
     expect(frozen.each!.values).toEqual(values);
+    const { each: _, ...means } = frozen;
+    expect(await onDisk(table, (file) => readFrozen(file, { backbone: "small", views }, count, false)))
+      .toEqual(means);
 
     // in training a random view stands for each image: each of them, and nothing else, and not one for a whole batch
     const model = { preprocessing: preprocessings.symmetric, sizeScaling: null };
@@ -174,9 +177,9 @@ Deno.test("features that do not fit the run's images are a typed error that says
     run: Parameters<typeof readFrozen>[1],
     message: RegExp,
   ) => {
-    const failure: unknown = await onDisk(wrong, (file) => readFrozen(file, run, count)).catch((error) =>
-      error
-    );
+    const failure: unknown = await onDisk(wrong, (file) => readFrozen(file, run, count, true)).catch((
+      error,
+    ) => error);
     expect(failure).toBeInstanceOf(ArtifactError);
     expect((failure as Error).message).toMatch(message);
   };
@@ -205,7 +208,7 @@ Deno.test("features that do not fit the run's images are a typed error that says
   );
   const whole: FrozenFeatures = await onDisk(
     encodeFeatures(single),
-    (file) => readFrozen(file, { ...spec, views: 1 }, count),
+    (file) => readFrozen(file, { ...spec, views: 1 }, count, true),
   );
   expect(whole).toEqual(single);
 });
