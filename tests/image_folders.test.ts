@@ -239,14 +239,11 @@ const problemsOf = async (drawer: Drawer, folder: string, seed: number): Promise
     const { reason, report } = first.failure;
     if (drawn.classes.length >= 2 || reason._tag !== "TooFewClasses") return [first.failure.message];
     const again = Result.isFailure(second) ? second.failure.report : undefined;
+    const rejected = report!.rejected;
+    const images = new Set(acceptedOf(drawn, reason.classes, rejected));
     return [
       ...classProblems(drawn, reason.classes),
-      ...accountOf(
-        drawn,
-        new Set(reason.classes),
-        new Set(acceptedOf(drawn, reason.classes)),
-        report!.rejected,
-      ),
+      ...accountOf(drawn, new Set(reason.classes), images, rejected),
       ...(JSON.stringify(again) === JSON.stringify(report) ? [] : ["the copy's report differs"]),
     ];
   }
@@ -270,10 +267,14 @@ const problemsOf = async (drawer: Drawer, folder: string, seed: number): Promise
   ];
 };
 
-/** After an import that failed nobody can ask for its images: those that must be accepted and aren't listed. */
-const acceptedOf = (drawn: Drawn, classes: readonly string[]): string[] =>
-  drawn.paths.filter(({ path, verdict }) => verdict === "accept" && classes.includes(path.split("/")[0]!))
+/** After an import that failed nobody can ask for its images: those that may be accepted, and aren't listed. */
+const acceptedOf = (drawn: Drawn, classes: readonly string[], rejected: Manifest["rejected"]): string[] => {
+  const listed = new Set(rejected.map(({ file }) => file));
+  const isAccepted = ({ path, verdict }: Path) =>
+    verdict === "accept" || (verdict === "either" && !isListed(path, listed));
+  return drawn.paths.filter((one) => isAccepted(one) && classes.includes(one.path.split("/")[0]!))
     .map(({ path }) => path);
+};
 
 Deno.test({
   name: `${folders} drawn folders of images are imported and loaded as Pillow and tifffile read them`,
