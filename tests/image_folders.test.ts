@@ -224,9 +224,8 @@ const sorted = (groups: readonly (readonly string[])[]): string[] =>
   groups.map((one) => [...one].sort().join(" | ")).sort();
 
 /** All that is wrong with what became of one drawn folder. */
-const problemsOf = async (drawer: Drawer, folder: string, seed: number): Promise<string[]> => {
-  const { imageSize, maxSide } = sizesOf(seed);
-  const drawn = await drawer.draw({ folder, seed, imageSize, maxSide });
+const problemsOf = async (drawn: Drawn, folder: string, seed: number): Promise<string[]> => {
+  const { imageSize } = sizesOf(seed);
   await Deno.mkdir(join(folder, "shards"));
   const imported = (workers: number) =>
     Effect.runPromise(Effect.result(importFolder({ ...importOptions(folder, seed), workers })));
@@ -284,10 +283,14 @@ Deno.test({
     const python = await Effect.runPromise(pythonWith(requirements, "image-folders"));
     await using drawer = new Drawer(python);
     const problems: string[] = [];
+    let files = 0;
     for (let seed = firstFolder; seed < firstFolder + folders; seed++) {
       const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "subtaxa-folders-" }));
       try {
-        const found = await problemsOf(drawer, folder, seed);
+        const { imageSize, maxSide } = sizesOf(seed);
+        const drawn = await drawer.draw({ folder, seed, imageSize, maxSide });
+        files += drawn.paths.length;
+        const found = await problemsOf(drawn, folder, seed);
         for (const problem of found) {
           console.error(`folder ${seed}: ${problem}`);
           problems.push(`folder ${seed}: ${problem}`);
@@ -300,6 +303,8 @@ Deno.test({
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
+      const done = seed - firstFolder + 1;
+      if (done % 100 === 0 || done === folders) console.log(`${done} folders with ${files} files`);
     }
     expect(problems).toEqual([]);
   },
