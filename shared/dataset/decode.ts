@@ -50,11 +50,13 @@ export const checked = (samples: Samples, { size, channels, depth }: ImageHeader
 };
 
 /**
- * PNG, JPEG, BMP and PNM are decoded by @napi-rs/image, the others by libvips. libvips alone would do for all but BMP and PNM,
- * at 4 to 6 times the time for a JPEG of 300 × 200 pixels (1.1 to 1.8 ms instead of 0.3), as it starts a thread's job for each
- * file.
+ * PNG, BMP, PNM and most JPEG files are decoded by @napi-rs/image, the others by libvips. libvips alone would do for all but BMP
+ * and PNM, at 4 to 6 times the time for a grey JPEG of 300 × 200 pixels (1.1 to 1.8 ms instead of 0.3), as it starts a thread's
+ * job for each file. JPEG with fewer samples of the colours needs it: it enlarges them as Pillow and torchvision do, while
+ * @napi-rs/image is up to 28 levels away, and CMYK, which is converted here.
  */
-const isCommon = ({ format }: ImageHeader): boolean => ["PNG", "JPEG", "BMP", "PNM"].includes(format);
+const isCommon = ({ format, isSubsampled, isCmyk }: ImageHeader): boolean =>
+  ["PNG", "JPEG", "BMP", "PNM"].includes(format) && !isSubsampled && !isCmyk;
 
 const layouts: Partial<Record<JsColorType, { channels: Samples["channels"]; depth: 8 | 16 }>> = {
   [JsColorType.L8]: { channels: 1, depth: 8 },
@@ -86,23 +88,55 @@ const libvips = async () => {
 };
 let loaded: ReturnType<typeof libvips> | undefined;
 
-/** libvips guesses alpha from the number of channels; where the header declares none, what it adds is taken away. */
-const decodeRare = async (bytes: Uint8Array, { channels, depth }: ImageHeader): Promise<Samples> => {
+/**
+ * libvips guesses alpha from the number of channels; where the header declares none, what it adds is taken away. Its words about
+ * a damaged file are those of whichever thread failed last, so that they are not repeated. Of a file that breaks off it fills
+ * tiles with black unless every warning is an error.
+ */
+const decodeRare = async (bytes: Uint8Array, header: ImageHeader): Promise<Samples> => {
+  const { format, channels, depth, isCmyk, isTiled, readable = bytes } = header;
   const sharp = await (loaded ??= libvips());
-  const image = sharp(bytes, { failOn: "error", ignoreIcc: true, limitInputPixels: maxPixels });
-  const isGrey = channels === 1 || channels === 2;
+  const failOn = isTiled ? "warning" : "error";
+  const image = sharp(readable, { failOn, ignoreIcc: true, limitInputPixels: maxPixels });
   const wide = depth === 16;
-  image.toColourspace(isGrey ? (wide ? "grey16" : "b-w") : (wide ? "rgb16" : "srgb"));
-  if (channels === 1 || channels === 3) image.removeAlpha();
+  // Grey with alpha is read as RGB with alpha: libvips gives only its first channel as it is.
+  image.toColourspace(
+    isCmyk ? "cmyk" : channels === 1 ? (wide ? "grey16" : "b-w") : (wide ? "rgb16" : "srgb"),
+  );
+  if (channels === 1 || (channels === 3 && !isCmyk)) image.removeAlpha();
   const { data, info } = await image.raw({ depth: wide ? "ushort" : "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  return {
+    .toBuffer({ resolveWithObject: true })
+    .catch((cause) => {
+      throw new Unusable(`truncated, damaged or unsupported ${format}: it can't be decoded`, { cause });
+    });
+  const samples: Samples = {
     width: info.width,
     height: info.height,
     channels: info.channels as Samples["channels"],
     data: samplesOf(data, depth),
   };
+  if (isCmyk) return fromCmyk(samples);
+  return channels === 2 && info.channels === 4 ? greyWithAlpha(samples) : samples;
 };
+
+/** RGB of inks from 0 to 255, as Pillow converts them: (255 − ink) × (255 − black) / 255. */
+const fromCmyk = ({ width, height, channels, data }: Samples): Samples => {
+  if (channels !== 4) throw new Unusable(`CMYK was decoded to ${channels} channels`);
+  const rgb = new Uint8Array(3 * width * height);
+  for (let from = 0, to = 0; from < data.length; from += 4) {
+    const light = 255 - data[from + 3]!;
+    for (let ink = 0; ink < 3; ink++, to++) rgb[to] = (255 - data[from + ink]!) * light / 255 + 0.5;
+  }
+  return { width, height, channels: 3, data: rgb };
+};
+
+/** The first and the last of four channels. */
+const greyWithAlpha = ({ width, height, data }: Samples): Samples => ({
+  width,
+  height,
+  channels: 2,
+  data: data.filter((_, i) => i % 4 === 0 || i % 4 === 3),
+});
 
 /** A decoder's Buffer as a plain array, whose slices don't share its memory; 16-bit samples begin at an even place. */
 const samplesOf = (buffer: Uint8Array, depth: 8 | 16): Samples["data"] => {

@@ -4,6 +4,8 @@ import { maxDirectoryEntries } from "./unusable.ts";
 export interface Directory {
   readonly tags: ReadonlyMap<number, readonly number[]>;
   readonly next: number;
+  /** The same bytes with another first value of a tag that is there. */
+  readonly withTag: (tag: number, value: number) => Uint8Array;
 }
 
 /** Bytes of a value of each type of whole number: BYTE, SHORT, LONG, LONG8. */
@@ -38,6 +40,7 @@ export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
   const entries = count(start);
   if (entries > maxDirectoryEntries) throw new RangeError(`a directory of ${entries} entries`);
   const found = new Map<number, readonly number[]>();
+  const places = new Map<number, { readonly at: number; readonly size: number }>();
   for (let i = 0; i < entries; i++) {
     const at = start + (big ? 8 : 2) + i * entrySize;
     const [tag, type, values] = [short(at), short(at + 2), word(at + 4)];
@@ -45,8 +48,17 @@ export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
     if (size === undefined || values > mostValues) continue;
     const inside = at + 4 + wordSize;
     const from = size * values <= wordSize ? inside : word(inside);
+    places.set(tag, { at: from, size });
     const read = { 1: (at: number) => view.getUint8(at), 2: short, 4: long, 8: long8 }[size]!;
     found.set(tag, Array.from({ length: values }, (_, k) => read(from + k * size)));
   }
-  return { tags: found, next: word(start + (big ? 8 : 2) + entries * entrySize) };
+  const withTag = (tag: number, value: number): Uint8Array => {
+    const changed = bytes.slice();
+    const { at, size } = places.get(tag)!;
+    for (let i = 0; i < size; i++) {
+      changed[little ? at + i : at + size - 1 - i] = Math.floor(value / 256 ** i) % 256;
+    }
+    return changed;
+  };
+  return { tags: found, next: word(start + (big ? 8 : 2) + entries * entrySize), withTag };
 };

@@ -19,6 +19,14 @@ export interface ImageHeader {
   /** Bits per sample, as it is decoded. */
   readonly depth: 8 | 16;
   readonly orientation: Orientation;
+  /** Whether the stored samples are those of four inks, which are decoded to RGB. */
+  readonly isCmyk?: boolean;
+  /** JPEG: whether the colours have fewer samples than the brightness. */
+  readonly isSubsampled?: boolean;
+  /** TIFF: whether it is made of tiles. */
+  readonly isTiled?: boolean;
+  /** The file as a decoder takes it, where it does not take it as it is. */
+  readonly readable?: Uint8Array;
   /** Whether other images follow in the file: the pages of a stack, of which the first is read. */
   readonly isStack?: boolean;
 }
@@ -188,7 +196,7 @@ const xmpName = "http://ns.adobe.com/xap/1.0/\0";
 /** Walks the marker segments (ITU-T T.81, annex B) to the first scan. */
 const jpegHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
   const metadata: Metadata = {};
-  let frame: Pick<ImageHeader, "size" | "channels"> | undefined;
+  let frame: Frame | undefined;
   let at = 2;
   while (at + 4 <= bytes.length) {
     if (view.getUint8(at) !== 0xff) throw new Unusable("damaged JPEG: no marker where one must be");
@@ -212,15 +220,21 @@ const jpegHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
   return { format: "JPEG", ...frame, depth: 8, orientation: orientationOf(metadata) };
 };
 
-const jpegFrame = (view: DataView, at: number): Pick<ImageHeader, "size" | "channels"> => {
+type Frame = Pick<ImageHeader, "size" | "channels" | "isCmyk" | "isSubsampled">;
+
+const jpegFrame = (view: DataView, at: number): Frame => {
   const [bits, components] = [view.getUint8(at), view.getUint8(at + 5)];
   if (bits !== 8) {
     throw new Unusable(`its samples have ${bits} bits in a JPEG: save it as TIFF or PNG with 16 bits`);
   }
   // Four components are CMYK, which is decoded to RGB.
+  const isCmyk = components === 4;
   const channels = components === 1 ? 1 : components === 3 || components === 4 ? 3 : undefined;
   if (channels === undefined) throw new Unusable(`it has ${components} channels: save it as grey or RGB`);
-  return { size: sizeOf(view.getUint16(at + 3), view.getUint16(at + 1)), channels };
+  // Each component: a name, its horizontal and vertical sampling factors in one byte, a table.
+  const factors = Array.from({ length: components }, (_, i) => view.getUint8(at + 7 + 3 * i));
+  const isSubsampled = factors.some((factor) => factor !== factors[0]);
+  return { size: sizeOf(view.getUint16(at + 3), view.getUint16(at + 1)), channels, isCmyk, isSubsampled };
 };
 
 /**
@@ -256,6 +270,8 @@ const tags = {
   compression: 259,
   photometric: 262,
   samples: 277,
+  planes: 284,
+  tileWidth: 322,
   extraSamples: 338,
   sampleFormat: 339,
 } as const;
@@ -288,8 +304,11 @@ const sampleFormats = new Map([[2, "signed integers"], [3, "floating point"], [5
 ]]);
 const advice = "save it as grey or RGB with 8 or 16 unsigned bits per sample";
 
+/** PhotometricInterpretation of CMYK. */
+const separated = 5;
+
 const tiffHeader = (bytes: Uint8Array): ImageHeader => {
-  const { tags: directory, next } = readDirectory(bytes);
+  const { tags: directory, next, withTag } = readDirectory(bytes);
   const one = (tag: number, otherwise?: number): number => {
     const value = directory.get(tag)?.[0] ?? otherwise;
     if (value === undefined) throw new Unusable(`damaged TIFF: it has no tag ${tag}`);
@@ -302,13 +321,30 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
   if (other) throw new Unusable(`its colours are ${other}: ${advice}`);
   const compression = otherCompressions.get(one(tags.compression, 1));
   if (compression) throw new Unusable(`its compression is ${compression}: save it with LZW, Deflate or none`);
+  const channels = tiffChannels(photometric, one(tags.samples, 1), directory.get(tags.extraSamples) ?? []);
+  if (channels === 2 && one(tags.planes, 1) === 2) {
+    // libvips reads all but the first row of a strip from the wrong place.
+    throw new Unusable(
+      "its grey values and its alpha lie in separate planes: save it with interleaved channels",
+    );
+  }
+  const isCmyk = photometric === separated;
+  if (isCmyk && bits !== 8) throw new Unusable(`it has ${bits} bits per sample in CMYK: ${advice}`);
+  const stored = directory.get(orientationTag)?.[0];
+  const orientation = toOrientation(stored);
   return {
     format: "TIFF",
     size,
-    channels: tiffChannels(photometric, one(tags.samples, 1), directory.get(tags.extraSamples) ?? []),
+    channels,
     depth: bits === 16 ? 16 : 8,
-    orientation: toOrientation(directory.get(orientationTag)?.[0]),
+    orientation,
+    isCmyk,
+    isTiled: directory.has(tags.tileWidth),
     isStack: next !== 0 && isPage(bytes, next),
+    // libvips refuses an orientation that is out of range.
+    ...(stored === undefined || stored === orientation
+      ? {}
+      : { readable: withTag(orientationTag, orientation) }),
   };
 };
 
@@ -342,9 +378,9 @@ const tiffChannels = (photometric: number, samples: number, extra: readonly numb
   if (colours === undefined) {
     throw new Unusable(`its colours are of an unknown kind, ${photometric}: ${advice}`);
   }
-  const isAlpha = samples === colours + 1 && alphaKinds.includes(extra[0] ?? 0);
+  const isAlpha = photometric !== separated && samples === colours + 1 && alphaKinds.includes(extra[0] ?? 0);
   if (samples !== colours && !isAlpha) {
-    const what = samples === colours + 1
+    const what = photometric !== separated && samples === colours + 1
       ? ", the last of which is not declared as alpha"
       : colours === 1 && samples === 3
       ? " that are not declared as RGB"
