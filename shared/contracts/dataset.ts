@@ -41,11 +41,13 @@ export type Rejected = z.infer<typeof Rejected>;
 export const ImportWarning = z.object({
   kind: z.enum([
     "depth",
+    "mixed-depth",
     "offset",
     "clipped",
     "stacks",
     "names-differ-by-case",
     "split-folders",
+    "repeated-folders",
     "small-class",
     "hidden-files",
     "label-conflicts",

@@ -71,7 +71,7 @@ const LearningRate = z.number().positive().max(1);
  * Views of an image that are averaged: 1 the image itself, 2 also its mirror image, 4 its rotations by quarter turns, 8 the
  * rotations of both (all symmetries of the square).
  */
-export const Views = z.literal([1, 2, 4, 8]);
+export const Views = z.literal([1, 2, 4, 8]).meta({ type: "integer", enum: [1, 2, 4, 8] });
 export type Views = z.infer<typeof Views>;
 
 /** The features of all views of a data set are one blob of at most this many bytes: 1.5 GiB. */

@@ -23,7 +23,7 @@ Deno.test("a portion whose images have another length than was stored is refused
     height: 4,
     fileHash: hash,
     pixelHash: hash,
-    isDeep: false,
+    deep: 0,
     clipped: 0,
     isStack: false,
   } as const;
@@ -33,7 +33,7 @@ Deno.test("a portion whose images have another length than was stored is refused
     compressed: new Uint8Array(8),
   });
   const add = (bytes: number) =>
-    new Assembly({ found, depth: { bits: 16, offset: 0 }, seen: noStatistics })
+    new Assembly({ found, depth: { bits: 16, offset: 0 }, seen: noStatistics, isDepthGiven: false })
       .add(portion(bytes), () => undefined);
   expect(add(16 + 16)).toBeUndefined();
   for (const bytes of [31, 33, 16 + 3 * 16]) {

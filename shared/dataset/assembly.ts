@@ -10,7 +10,13 @@ import type {
   SampleDepth,
 } from "@subtaxa/contracts";
 import { createHash, type Hash } from "node:crypto";
-import { type DepthStatistics, depthWarnings } from "./depth.ts";
+import {
+  type Clipped,
+  type DepthStatistics,
+  depthWarnings,
+  mixedDepthWarnings,
+  unusedDepthWarnings,
+} from "./depth.ts";
 import { DatasetError } from "./error.ts";
 import type { ReadImage } from "./read.ts";
 import { recordBytes, type RecordHeader, recordHeaderBytes } from "./shard.ts";
@@ -46,6 +52,8 @@ export interface AssemblyOptions {
   readonly depth: SampleDepth;
   /** Of the 16-bit images; empty where the depth was given by hand. */
   readonly seen: DepthStatistics;
+  /** Whether anything of the depth was given by hand. */
+  readonly isDepthGiven: boolean;
 }
 
 export interface ManifestOptions {
@@ -71,7 +79,8 @@ export class Assembly {
   /** Raw bytes in the current shard. */
   #used = 0;
   #deepImages = 0;
-  #clipped = { images: 0, samples: 0 };
+  #clipped: Clipped = { images: 0, samples: 0, of: 0 };
+  #read = 0;
   #stacks: string[] = [];
 
   constructor(options: AssemblyOptions) {
@@ -110,12 +119,15 @@ export class Assembly {
       this.rejected.push({ file: candidate.path, reason: outcome.reason });
       return;
     }
-    const { candidate: _, isDeep, clipped, isStack, ...image } = outcome;
+    const { candidate: _, deep, clipped, isStack, ...image } = outcome;
     if (isStack) this.#stacks.push(candidate.path);
-    if (isDeep) this.#deepImages += 1;
-    if (clipped > 0) {
-      this.#clipped = { images: this.#clipped.images + 1, samples: this.#clipped.samples + clipped };
-    }
+    if (deep > 0) this.#deepImages += 1;
+    this.#clipped = {
+      images: this.#clipped.images + (clipped > 0 ? 1 : 0),
+      samples: this.#clipped.samples + clipped,
+      of: this.#clipped.of + deep,
+    };
+    this.#read += 1;
     const same = this.#pictures.get(image.pixelHash) ?? [];
     const first = same.find((other) => other.class === candidate.class);
     if (first) {
@@ -153,7 +165,7 @@ export class Assembly {
    */
   manifest(options: ManifestOptions): Manifest {
     const { name, minClassImages, onLabelConflict, pixelSize } = options;
-    const { found, depth, seen } = this.#options;
+    const { found, depth, seen, isDepthGiven } = this.#options;
     const labelConflicts = this.#labelConflicts();
     const dropped = onLabelConflict === "drop"
       ? new Set(labelConflicts.map(({ pixelHash }) => pixelHash))
@@ -187,7 +199,10 @@ export class Assembly {
       pixelSize,
       rejected: this.rejected.sort((a, b) => a.file < b.file ? -1 : 1),
       warnings: [
-        ...(isDeep ? depthWarnings(depth, seen, this.#clipped) : []),
+        ...(isDeep
+          ? depthWarnings({ depth, seen, isGiven: isDepthGiven, clipped: this.#clipped })
+          : unusedDepthWarnings(isDepthGiven)),
+        ...mixedDepthWarnings(this.#deepImages, this.#read),
         ...stackWarnings(this.#stacks),
         ...layoutWarnings(found, kept),
         ...smallClassWarnings(kept.map((name) => [name, counts.get(name)!])),
@@ -206,20 +221,23 @@ export class Assembly {
   }
 }
 
+/** How many pictures lie in several classes, with an example. */
+export const conflictSentence = (conflicts: readonly LabelConflict[]): string => {
+  const pictures = conflicts.length === 1 ? "1 picture lies" : `${conflicts.length} pictures lie`;
+  const example = conflicts[0]!.files.map(({ path }) => path).join(" and ");
+  return `${pictures} in several classes (${example})`;
+};
+
 const conflictWarnings = (
   conflicts: readonly LabelConflict[],
   policy: LabelConflictPolicy,
 ): readonly ImportWarning[] => {
-  if (conflicts.length === 0) return [];
-  const done = {
-    keep: "each is kept in every one of them; onLabelConflict: drop leaves them out",
-    drop: "they are left out",
-    ask: "correct their labels, or import with onLabelConflict: keep or drop",
-  }[policy];
-  const [first] = conflicts as [LabelConflict];
-  const example = first.files.map(({ path }) => path).join(" and ");
-  const pictures = conflicts.length === 1 ? "1 picture lies" : `${conflicts.length} pictures lie`;
-  return [{ kind: "label-conflicts", message: `${pictures} in several classes (${example}): ${done}` }];
+  // Asking is what the import fails for.
+  if (conflicts.length === 0 || policy === "ask") return [];
+  const done = policy === "keep"
+    ? "each is kept in every one of them; the policy 'drop' for label conflicts leaves them out"
+    : "they are left out";
+  return [{ kind: "label-conflicts", message: `${conflictSentence(conflicts)}: ${done}` }];
 };
 
 /** What an import reports, without the images. */

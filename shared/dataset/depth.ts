@@ -8,6 +8,8 @@ export interface DepthStatistics {
   readonly largest: number;
   /** Samples of 32,768 and more. */
   readonly upperHalf: number;
+  /** Samples between those and the darkest (from 1,024 on): there are hardly any where 32,768 was added to the others. */
+  readonly between: number;
 }
 
 /** Of no image. */
@@ -17,6 +19,7 @@ export const noStatistics: DepthStatistics = {
   smallest: 65535,
   largest: 0,
   upperHalf: 0,
+  between: 0,
 };
 
 export const mergeStatistics = (a: DepthStatistics, b: DepthStatistics): DepthStatistics => ({
@@ -25,6 +28,7 @@ export const mergeStatistics = (a: DepthStatistics, b: DepthStatistics): DepthSt
   smallest: Math.min(a.smallest, b.smallest),
   largest: Math.max(a.largest, b.largest),
   upperHalf: a.upperHalf + b.upperHalf,
+  between: a.between + b.between,
 });
 
 /** Bits per sample of scientific cameras, whose images come in 16-bit files; 8 where an 8-bit image was saved as one. */
@@ -51,56 +55,83 @@ export const depthOf = (
   }
   const shifted = seen.smallest >= signOffset && seen.largest < signOffset + 2 ** mostBitsWithOffset;
   const offset = given.offset ?? (shifted ? signOffset : 0);
-  const bits = given.bitDepth ?? cameraBits.find((bits) => seen.largest - offset < 2 ** bits) ?? 16;
+  const needed = cameraBits.find((bits) => seen.largest - offset < 2 ** bits) ?? 16;
+  // No value is larger than 65,535.
+  const bits = given.bitDepth ?? Math.min(needed, Math.max(8, Math.floor(Math.log2(65536 - offset))));
   return { bits, offset };
 };
 
+const percent = (part: number, of: number): string => `${(Math.floor(1000 * part / of) / 10).toFixed(1)} %`;
+
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
-/**
- * What the owner of 16-bit images should know: the depth that was used, an offset, and values that were cut off. `seen` is empty
- * where the depth was given by hand.
- */
-export const depthWarnings = (
-  depth: SampleDepth,
-  seen: DepthStatistics,
-  clipped: { readonly images: number; readonly samples: number },
-): readonly ImportWarning[] => {
+/** How many of the 16-bit images' samples lie outside of the depth, in how many images; alpha left out. */
+export interface Clipped {
+  readonly images: number;
+  readonly samples: number;
+  /** Of all 16-bit images together. */
+  readonly of: number;
+}
+
+export interface DepthFindings {
+  readonly depth: SampleDepth;
+  /** Empty where bit depth and offset were both given by hand. */
+  readonly seen: DepthStatistics;
+  /** Whether one of them was given by hand. */
+  readonly isGiven: boolean;
+  readonly clipped: Clipped;
+}
+
+/** What the owner of 16-bit images should know: values that are cut off, the depth that is used, an offset. */
+export const depthWarnings = ({ depth, seen, isGiven, clipped }: DepthFindings): readonly ImportWarning[] => {
   const { bits, offset } = depth;
   const last = offset + 2 ** bits - 1;
-  const range = seen.images === 0
-    ? ""
-    : `${
-      count(seen.images, "image")
-    } with 16 bits per sample have values from ${seen.smallest} to ${seen.largest}; `;
-  const warnings: ImportWarning[] = [{
-    kind: "depth",
-    message: `${range}${offset} to ${last} (${bits} bits) become 0 to 255 in all 16-bit images: ` +
-      "set bitDepth if the camera has another depth",
-  }];
-  if (offset > 0) {
-    warnings.push({
-      kind: "offset",
-      message: `the value ${offset} is taken for black in all 16-bit images: set offset to 0 if it is not`,
-    });
-  } else if (seen.samples > 0 && seen.upperHalf >= 0.9 * seen.samples) {
-    const share = Math.floor(100 * seen.upperHalf / seen.samples);
-    warnings.push({
-      kind: "offset",
-      message:
-        `${share} % of the 16-bit values are ${signOffset} or more: if the microscope adds ${signOffset} to each ` +
-        `value, import with offset ${signOffset}`,
-    });
-  }
+  const warnings: ImportWarning[] = [];
   if (clipped.samples > 0) {
+    const share = percent(clipped.samples, clipped.of);
     warnings.push({
       kind: "clipped",
+      message: `${share} of the values of the 16-bit images lie outside of ${offset} to ${last} ` +
+        `and are cut off, in ${count(clipped.images, "image")}: check the bit depth and the offset`,
+    });
+  }
+  const range = `have values from ${seen.smallest} to ${seen.largest}`;
+  warnings.push({
+    kind: "depth",
+    message: (seen.images === 0 ? "" : `${count(seen.images, "image")} with 16 bits per sample ${range}; `) +
+      `${offset} to ${last} (${bits} bits) become 0 to 255 in all 16-bit images` +
+      (isGiven ? ", as given" : ": give the bit depth if the camera has another"),
+  });
+  if (!isGiven && offset === signOffset) {
+    warnings.push({
+      kind: "offset",
+      message: `the value ${offset} is taken for black in all 16-bit images: give the offset 0 if it is not`,
+    });
+  }
+  const isShifted = seen.upperHalf >= 0.9 * seen.samples && seen.between < 0.001 * seen.samples;
+  if (offset === 0 && seen.samples > 0 && isShifted) {
+    const share = percent(seen.upperHalf, seen.samples);
+    warnings.push({
+      kind: "offset",
       message:
-        `${count(clipped.samples, "sample")} of ${
-          count(clipped.images, "image")
-        } lie outside of ${offset} to ` +
-        `${last} and are cut off: check bitDepth and offset`,
+        `${share} of the 16-bit values are ${signOffset} or more, and hardly any are dark but not black: ` +
+        `if the microscope adds ${signOffset} to each value, import with the offset ${signOffset}`,
     });
   }
   return warnings;
 };
+
+/** Where some images have 16 bits and others 8. */
+export const mixedDepthWarnings = (deep: number, all: number): readonly ImportWarning[] =>
+  deep === 0 || deep === all ? [] : [{
+    kind: "mixed-depth",
+    message: `${deep} of ${count(all, "image")} have 16 bits per sample, the others 8: ` +
+      "images of both kinds are comparable only if they were made from the same values",
+  }];
+
+/** Where a bit depth or an offset was given, but no image has 16 bits. */
+export const unusedDepthWarnings = (isGiven: boolean): readonly ImportWarning[] =>
+  !isGiven ? [] : [{
+    kind: "depth",
+    message: "no image has 16 bits per sample: the bit depth and offset that were given change nothing",
+  }];

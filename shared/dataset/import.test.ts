@@ -96,6 +96,7 @@ Deno.test(
     expect(warnings(manifest)).toEqual({
       depth: expect.stringMatching(/^1 image with 16 bits per sample have values from 0 to 3910; 0 to 4095/),
       "hidden-files": expect.stringMatching(/: \.hidden$/),
+      "mixed-depth": expect.stringMatching(/^1 of 15 images have 16 bits per sample, the others 8: /),
       "small-class": expect.stringMatching(/: Ångström 藻 \(5\)$/),
     });
     expect(manifest.depth).toEqual({ bits: 12, offset: 0 });
@@ -154,7 +155,7 @@ Deno.test(
     expect(manifest.classes).toEqual(["a", "b"]);
     expect(manifest.images.map((image) => image.class)).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
     const notImage = "the content is no PNG, JPEG, WebP, TIFF, BMP, GIF or PNM image";
-    const bySystem = "made by a system for itself, not read: ";
+    const bySystem = "system file of a computer or network drive, not read: ";
     expect(reasons(manifest)).toEqual({
       "__MACOSX/a/0.png": `${bySystem}__MACOSX`,
       "a/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg": `${bySystem}@eaDir`,
@@ -172,7 +173,7 @@ Deno.test(
     });
     expect(warnings(manifest)["label-conflicts"]).toBe(
       "1 picture lies in several classes (a/4.png and b/z another label.png): each is kept in every one of them; " +
-        "onLabelConflict: drop leaves them out",
+        "the policy 'drop' for label conflicts leaves them out",
     );
   }),
 );
@@ -357,7 +358,15 @@ Deno.test(
       classes(["train/copepod", "Val/diatom", "test/copepod"]),
     );
     expect(warnings((await run(split)).manifest)["split-folders"]).toMatch(
-      /^Val, test, train are taken for classes, which hold the folders copepod, diatom: /,
+      /^each is taken for a class: the folders Val, test, train look like the parts of a split/,
+    );
+    const years = await dataset(join(folder, "years"), classes(["2013/copepod", "2014/copepod"]));
+    expect(warnings((await run(years)).manifest)["repeated-folders"]).toMatch(
+      /^folders of the same names lie in several classes \(copepod\): if these are the classes, and 2013, 2014 are years/,
+    );
+    const outer = await dataset(join(folder, "outer"), classes(["set/training_set/a", "set/test_set/a"]));
+    expect((await failureOf(outer)).message).toContain(
+      "the folders test_set, training_set in set look like the parts of a split",
     );
     const wrapped = await dataset(join(folder, "wrapped"), classes(["plankton/copepod", "plankton/diatom"]));
     const { message } = await failureOf(wrapped);
@@ -460,9 +469,10 @@ Deno.test(
     expect(given.manifest.depth).toEqual({ bits: 12, offset: 100 });
     expect([given.dark, given.hot]).toEqual([[0, 0, 6, 249], [0, 0, 6, 249]]);
     expect(warnings(given.manifest)).toMatchObject({
-      depth: expect.stringMatching(/^100 to 4195 \(12 bits\) become 0 to 255/),
-      offset: expect.stringMatching(/^the value 100 is taken for black/),
-      clipped: expect.stringMatching(/^2 samples of 2 images lie outside of 100 to 4195 and are cut off/),
+      depth: "100 to 4195 (12 bits) become 0 to 255 in all 16-bit images, as given",
+      clipped: expect.stringMatching(
+        /^25.0 % of the values of the 16-bit images lie outside of 100 to 4195 and are cut off, in 2 images: /,
+      ),
     });
   }),
 );
@@ -511,7 +521,9 @@ Deno.test(
     });
     const other = (await run(most)).manifest;
     expect(other.depth).toEqual({ bits: 16, offset: 0 });
-    expect(warnings(other)["offset"]).toMatch(/^95 % of the 16-bit values are 32768 or more: /);
+    expect(warnings(other)["offset"]).toMatch(
+      /^95.8 % of the 16-bit values are 32768 or more, and hardly any/,
+    );
   }),
 );
 

@@ -1,12 +1,12 @@
 import { type LabelConflictPolicy, type Manifest, reasonGroups } from "@subtaxa/contracts";
 import { Effect, Stream } from "effect";
 import { join } from "node:path";
-import { Assembly, reportOf, type Shard } from "./assembly.ts";
+import { Assembly, conflictSentence, reportOf, type Shard } from "./assembly.ts";
 import { depthOf, type DepthStatistics, mergeStatistics, noStatistics } from "./depth.ts";
 import { DatasetError } from "./error.ts";
 import { detailOf } from "./unusable.ts";
 import { type Candidate, findImages, type Found } from "./walk.ts";
-import { listed } from "./warnings.ts";
+import { listed, partsOf, splitAdvice } from "./warnings.ts";
 import { type Ask, startWorkers } from "./workers.ts";
 
 export interface ImportOptions {
@@ -68,7 +68,8 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     const { root, candidates } = found;
     const seen = yield* depthsOf(ask, found, options);
     const depth = depthOf(seen, options);
-    const assembly = new Assembly({ found, depth, seen });
+    const isDepthGiven = options.bitDepth !== undefined || options.offset !== undefined;
+    const assembly = new Assembly({ found, depth, seen, isDepthGiven });
     const total = seen.images + candidates.length;
     let done = seen.images;
     const progress = () => {
@@ -143,7 +144,9 @@ const tooFewClasses = (
   const kept = manifest.classes;
   const outer = outerFolder(candidates);
   const [commonest] = reasonGroups(manifest.rejected.filter(({ file }) => !file.endsWith("/")));
-  const advice = outer
+  const advice = outer && partsOf(outer.holds).length > 1
+    ? `; ${splitAdvice(outer.holds, outer.path)}`
+    : outer
     ? `; all its files lie in ${outer.path}, which holds the folders ${
       listed(outer.holds)
     }: import ${path}/${outer.path} if ` +
@@ -168,7 +171,11 @@ const conflicts = (manifest: Manifest): Effect.Effect<never, DatasetError> =>
   Effect.fail(
     new DatasetError({
       reason: { _tag: "LabelConflicts", pictures: manifest.labelConflicts.length },
-      message: manifest.warnings.find(({ kind }) => kind === "label-conflicts")!.message,
+      message:
+        `${
+          conflictSentence(manifest.labelConflicts)
+        }: correct their labels, or import with the policy 'keep' or 'drop' ` +
+        "for label conflicts",
       report: reportOf(manifest),
     }),
   );

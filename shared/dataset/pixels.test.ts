@@ -12,6 +12,7 @@ Deno.test("RGB with equal channels is grey, with one different pixel it isn't", 
   const rgb = Uint8Array.from([1, 1, 1, 2, 2, 2, 3, 3, 3, 200, 200, 200]);
   expect(greyOrRgb({ width: 2, height: 2, channels: 3, data: rgb }, bits(16))).toEqual({
     image: { width: 2, height: 2, channels: 1, data: grey },
+    deep: 0,
     clipped: 0,
   });
   const coloured = rgb.slice();

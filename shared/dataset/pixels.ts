@@ -4,9 +4,10 @@ import type { Samples } from "./decode.ts";
 import type { DepthStatistics } from "./depth.ts";
 import { type Image, resizeSquare } from "./resample.ts";
 
-/** An image in 8 bits, and how many of its 16-bit samples lie outside of the range that the dataset's depth covers. */
+/** An image in 8 bits, how many 16-bit samples it had, and how many of them lie outside of the dataset's depth. */
 export interface Converted {
   readonly image: Image;
+  readonly deep: number;
   readonly clipped: number;
 }
 
@@ -17,16 +18,16 @@ export interface Converted {
  */
 export const greyOrRgb = (samples: Samples, depth: SampleDepth): Converted => {
   const { width, height, channels } = samples;
-  const { data: bytes, clipped } = samples.data instanceof Uint16Array
+  const { data: bytes, deep, clipped } = samples.data instanceof Uint16Array
     ? to8bit(samples.data, channels, depth)
-    : { data: samples.data, clipped: 0 };
+    : { data: samples.data, deep: 0, clipped: 0 };
   const data = channels === 2 || channels === 4 ? onWhite(bytes, channels) : bytes;
   const image: Image = channels < 3
     ? { width, height, channels: 1, data }
     : isGrey(data)
     ? { width, height, channels: 1, data: everyThird(data) }
     : { width, height, channels: 3, data };
-  return { image, clipped };
+  return { image, deep, clipped };
 };
 
 /** `offset` … `offset` + 2^`bits` − 1 → 0 … 255; alpha covers all 16 bits. */
@@ -35,16 +36,18 @@ const to8bit = (data: Uint16Array, channels: number, { bits, offset }: SampleDep
   const most = 2 ** bits - 1;
   const result = new Uint8Array(data.length);
   let clipped = 0;
+  let deep = 0;
   for (let i = 0; i < data.length; i++) {
     if (i % channels === alpha) {
       result[i] = data[i]! * 255 / 65535 + 0.5;
       continue;
     }
+    deep += 1;
     const value = data[i]! - offset;
     if (value < 0 || value > most) clipped += 1;
     result[i] = Math.min(Math.max(value, 0), most) * 255 / most + 0.5;
   }
-  return { data: result, clipped };
+  return { data: result, deep, clipped };
 };
 
 /** Which channel of a pixel is alpha; −1 without one. */
@@ -53,16 +56,17 @@ const alphaOf = (channels: number): number => channels % 2 === 0 ? channels - 1 
 /** Counts the values of 16-bit samples, without alpha. */
 export const depthStatisticsOf = ({ channels, data }: Samples): DepthStatistics => {
   const alpha = alphaOf(channels);
-  let [smallest, largest, samples, upperHalf] = [65535, 0, 0, 0];
+  let [smallest, largest, samples, upperHalf, between] = [65535, 0, 0, 0, 0];
   for (let i = 0; i < data.length; i++) {
     if (i % channels === alpha) continue;
     const value = data[i]!;
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
     if (value >= 32768) upperHalf += 1;
+    else if (value >= 1024) between += 1;
     samples += 1;
   }
-  return { images: 1, samples, smallest, largest, upperHalf };
+  return { images: 1, samples, smallest, largest, upperHalf, between };
 };
 
 const onWhite = (data: Uint8Array, channels: 2 | 4): Uint8Array => {

@@ -20,8 +20,8 @@ export interface ReadImage {
   /** SHA-256 in hexadecimal: of the file, and of the decoded picture. */
   readonly fileHash: string;
   readonly pixelHash: string;
-  /** Whether its samples have 16 bits, and how many of them lie outside of the dataset's depth. */
-  readonly isDeep: boolean;
+  /** How many 16-bit samples it has, alpha left out, and how many of them lie outside of the dataset's depth. */
+  readonly deep: number;
   readonly clipped: number;
   /** Whether other images follow in the file, which are not read. */
   readonly isStack: boolean;
@@ -31,7 +31,7 @@ export interface ReadImage {
 export const readImage = async (path: string, maxSide: number, depth: SampleDepth): Promise<ReadImage> => {
   const bytes = readFile(path);
   const samples = await decode(bytes);
-  const { image, clipped } = greyOrRgb(samples, depth);
+  const { image, deep, clipped } = greyOrRgb(samples, depth);
   const { width, height } = image;
   return {
     image: toSquare(image, maxSide),
@@ -39,7 +39,7 @@ export const readImage = async (path: string, maxSide: number, depth: SampleDept
     height,
     fileHash: createHash("sha256").update(bytes).digest("hex"),
     pixelHash: pixelHashOf(samples, image),
-    isDeep: samples.data instanceof Uint16Array,
+    deep,
     clipped,
     isStack: samples.isStack ?? false,
   };

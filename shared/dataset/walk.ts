@@ -128,7 +128,7 @@ const walk = async (
       return await visit({ path, above: [...folder.above, real], junk });
     }
     const reason = junk !== undefined
-      ? `made by a system for itself, not read: ${junk}`
+      ? `system file of a computer or network drive, not read: ${junk}`
       : kind !== "file"
       ? kind.reason
       : folder.path === ""
@@ -188,6 +188,9 @@ const kindOf = async (
       ? [{ reason: "symbolic link to a folder that it lies in: not followed" }, real]
       : ["folder", real];
   } catch (cause) {
-    return [{ reason: `symbolic link that can't be followed: ${detailOf(cause)}` }, path];
+    const detail = cause instanceof Deno.errors.NotFound
+      ? "what it leads to does not exist"
+      : detailOf(cause);
+    return [{ reason: `symbolic link that can't be followed: ${detail}` }, path];
   }
 };
