@@ -23,6 +23,8 @@ const firstOf = (lines: readonly string[], number: number): string[] => [
   ...(lines.length > number ? [`    … and ${lines.length - number} more`] : []),
 ];
 
+const isFolder = ({ file }: { readonly file: string }): boolean => file.endsWith("/");
+
 /**
  * Rejected files by reason, the most frequent first, with the first few names each. Reasons that differ only after their
  * colon are one; what follows it is then said beside each name.
@@ -32,7 +34,7 @@ export const describeRejected = (rejected: DatasetView["rejected"], names: numbe
     const common = files.every((one) => one.reason === files[0]!.reason);
     const lines = files.map((one) => `${one.file}${common ? "" : one.reason.slice(reason.length)}`);
     return [
-      `  ${count(files.length, "file")}: ${common ? files[0]!.reason : reason}`,
+      `  ${count(files.length, files.every(isFolder) ? "folder" : "file")}: ${common ? files[0]!.reason : reason}`,
       ...firstOf(lines, names),
     ].join("\n");
   }).join("\n");

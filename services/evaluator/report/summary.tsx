@@ -187,7 +187,7 @@ const Lead = ({ log, folds }: { log: RunLog; folds: readonly ScoredFold[] }) => 
           {divided.length === 0
             ? "No class"
             : `${count(divided.length)} of ${count(spec.classes.length)} classes`}{" "}
-          {divided.length <= 1 ? "was" : "were"} divided into sub-classes at some time.
+          {divided.length <= 1 ? "was" : "were"} divided into sub-classes at any time.
         </>
       )}
     </p>
