@@ -32,7 +32,9 @@ export const DatasetRequest = z.strictObject({
   offset: z.number().int().min(0).max(65_535).optional().describe(
     "value of black in the 16-bit images (default: 0, or 32768 where all their values say so)",
   ),
-  pixelSize: z.number().positive().optional().describe("µm that a pixel is wide and high, in all images"),
+  pixelSize: z.number().min(1e-6).max(1e6).optional().describe(
+    "µm that a pixel is wide and high, in all images",
+  ),
   onLabelConflict: LabelConflictPolicy.default("keep").describe(
     "pictures that lie in several classes: keep them in each, drop them from all, or ask, which ends the import with the list",
   ),

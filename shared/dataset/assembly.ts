@@ -68,9 +68,11 @@ export interface ManifestOptions {
  * class, while the pixels of the others stay in the shards unused.
  */
 export class Assembly {
-  readonly rejected: Rejected[];
+  readonly #rejected: Rejected[];
   readonly #options: AssemblyOptions;
   #images: NamedImage[] = [];
+  /** Files with the picture of an earlier image of their class. */
+  readonly #duplicates: { readonly file: string; readonly first: NamedImage }[] = [];
   /** The images kept of a picture, by its hash; one in each class. */
   #pictures = new Map<string, NamedImage[]>();
   #shards: BlobRef[] = [];
@@ -85,7 +87,7 @@ export class Assembly {
 
   constructor(options: AssemblyOptions) {
     this.#options = options;
-    this.rejected = [...options.found.rejected];
+    this.#rejected = [...options.found.rejected];
   }
 
   /**
@@ -116,7 +118,7 @@ export class Assembly {
   #take(outcome: Outcome): void {
     const { candidate } = outcome;
     if ("reason" in outcome) {
-      this.rejected.push({ file: candidate.path, reason: outcome.reason });
+      this.#rejected.push({ file: candidate.path, reason: outcome.reason });
       return;
     }
     const { candidate: _, deep, clipped, isStack, ...image } = outcome;
@@ -130,10 +132,8 @@ export class Assembly {
     this.#read += 1;
     const same = this.#pictures.get(image.pixelHash) ?? [];
     const first = same.find((other) => other.class === candidate.class);
-    if (first) {
-      const reason = `the same picture as another image of its class: ${first.path} is kept`;
-      this.rejected.push({ file: candidate.path, reason });
-    } else {
+    if (first) this.#duplicates.push({ file: candidate.path, first });
+    else {
       const offset = this.#used + recordHeaderBytes;
       const kept = { ...candidate, ...image, shard: this.#shards.length, offset };
       this.#pictures.set(image.pixelHash, [...same, kept]);
@@ -159,32 +159,30 @@ export class Assembly {
     return { parts, ref };
   }
 
+  /** How many files are rejected so far. */
+  get rejected(): number {
+    return this.#rejected.length + this.#duplicates.length;
+  }
+
   /**
    * The manifest, once the last shard is finished; its `classes` may be fewer than the two that a dataset needs. Classes that
    * have fewer than `minClassImages` images are rejected as a whole, and what they put into the shards stays there unused.
+   * Label conflicts are those between classes that are large enough.
    */
   manifest(options: ManifestOptions): Manifest {
     const { name, minClassImages, onLabelConflict, pixelSize } = options;
     const { found, depth, seen, isDepthGiven } = this.#options;
-    const labelConflicts = this.#labelConflicts();
-    const dropped = onLabelConflict === "drop"
-      ? new Set(labelConflicts.map(({ pixelHash }) => pixelHash))
-      : new Set<string>();
-    for (const { path, pixelHash } of this.#images) {
-      if (!dropped.has(pixelHash)) continue;
-      const others = this.#pictures.get(pixelHash)!.filter((other) => other.path !== path);
-      const reason = `the same picture lies in another class: ${others.map(({ path }) => path).join(", ")}`;
-      this.rejected.push({ file: path, reason });
-    }
+    const isLarge = (images: readonly NamedImage[]) => {
+      const counts = countsOf(images);
+      return (name: string) => (counts.get(name) ?? 0) >= minClassImages;
+    };
+    const labelConflicts = this.#labelConflicts(isLarge(this.#images));
+    const dropped = new Set(
+      onLabelConflict === "drop" ? labelConflicts.map(({ pixelHash }) => pixelHash) : [],
+    );
     const images = this.#images.filter(({ pixelHash }) => !dropped.has(pixelHash));
-    const counts = new Map(found.classes.map((name) => [name, 0]));
-    for (const image of images) counts.set(image.class, counts.get(image.class)! + 1);
-    for (const [name, count] of counts) {
-      if (count >= minClassImages) continue;
-      const reason = `class left out: ${count} usable images, at least ${minClassImages} are needed`;
-      this.rejected.push({ file: `${name}/`, reason });
-    }
-    const kept = found.classes.filter((name) => counts.get(name)! >= minClassImages);
+    const kept = found.classes.filter(isLarge(images));
+    const counts = countsOf(images);
     const indexOf = new Map(kept.map((name, index) => [name, index]));
     const isDeep = this.#deepImages > 0;
     return {
@@ -197,7 +195,16 @@ export class Assembly {
       }),
       shards: this.#shards,
       pixelSize,
-      rejected: this.rejected.sort((a, b) => a.file < b.file ? -1 : 1),
+      rejected: [
+        ...this.#rejected,
+        ...this.#droppedOrSame(labelConflicts, dropped),
+        ...found.classes.filter((name) => !indexOf.has(name)).map((name) => ({
+          file: `${name}/`,
+          reason: `class left out: ${
+            counts.get(name) ?? 0
+          } usable images, at least ${minClassImages} are needed`,
+        })),
+      ].sort((a, b) => a.file < b.file ? -1 : 1),
       warnings: [
         ...(isDeep
           ? depthWarnings({ depth, seen, isGiven: isDepthGiven, clipped: this.#clipped })
@@ -213,13 +220,39 @@ export class Assembly {
     };
   }
 
-  #labelConflicts(): LabelConflict[] {
-    return [...this.#pictures].filter(([, images]) => images.length > 1).map(([pixelHash, images]) => ({
-      pixelHash,
-      files: images.map(({ path, class: name }) => ({ path, class: name })),
-    }));
+  #labelConflicts(isLarge: (name: string) => boolean): LabelConflict[] {
+    return [...this.#pictures].flatMap(([pixelHash, images]) => {
+      const files = images.filter((image) => isLarge(image.class))
+        .map(({ path, class: name }) => ({ path, class: name }));
+      return files.length > 1 ? [{ pixelHash, files }] : [];
+    });
+  }
+
+  /** Why files are left out whose picture is in another file, of their class or of another one. */
+  #droppedOrSame(conflicts: readonly LabelConflict[], dropped: ReadonlySet<string>): Rejected[] {
+    const others = new Map(conflicts.map(({ pixelHash, files }) => [pixelHash, files]));
+    const inOtherClasses = (file: string, { pixelHash, class: name }: NamedImage): Rejected => {
+      const paths = others.get(pixelHash)!.filter((other) => other.class !== name).map(({ path }) => path);
+      return { file, reason: `the same picture lies in another class: ${paths.join(", ")}` };
+    };
+    return [
+      ...this.#images.filter(({ pixelHash }) => dropped.has(pixelHash))
+        .map((image) => inOtherClasses(image.path, image)),
+      ...this.#duplicates.map(({ file, first }) =>
+        dropped.has(first.pixelHash) && others.has(first.pixelHash)
+          ? inOtherClasses(file, first)
+          : { file, reason: `the same picture as another image of its class: ${first.path} is kept` }
+      ),
+    ];
   }
 }
+
+/** Numbers of images by class. */
+const countsOf = (images: readonly NamedImage[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>();
+  for (const image of images) counts.set(image.class, (counts.get(image.class) ?? 0) + 1);
+  return counts;
+};
 
 /** How many pictures lie in several classes, with an example. */
 export const conflictSentence = (conflicts: readonly LabelConflict[]): string => {

@@ -100,6 +100,7 @@ const decodeRare = async (bytes: Uint8Array, header: ImageHeader): Promise<Sampl
   const image = sharp(readable, { failOn, ignoreIcc: true, limitInputPixels: maxPixels });
   const wide = depth === 16;
   // Grey with alpha is read as RGB with alpha: libvips gives only its first channel as it is.
+  // Otherwise the inks go to RGB and back, by profiles.
   if (isCmyk) image.pipelineColourspace("cmyk");
   image.toColourspace(
     isCmyk ? "cmyk" : channels === 1 ? (wide ? "grey16" : "b-w") : (wide ? "rgb16" : "srgb"),

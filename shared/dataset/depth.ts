@@ -6,10 +6,8 @@ export interface DepthStatistics {
   readonly samples: number;
   readonly smallest: number;
   readonly largest: number;
-  /** Samples of 32,768 and more. */
-  readonly upperHalf: number;
-  /** Samples between those and the darkest (from 1,024 on): there are hardly any where 32,768 was added to the others. */
-  readonly between: number;
+  /** Images that look as if 32,768 had been added to all their values. */
+  readonly shifted: number;
 }
 
 /** Of no image. */
@@ -18,8 +16,7 @@ export const noStatistics: DepthStatistics = {
   samples: 0,
   smallest: 65535,
   largest: 0,
-  upperHalf: 0,
-  between: 0,
+  shifted: 0,
 };
 
 export const mergeStatistics = (a: DepthStatistics, b: DepthStatistics): DepthStatistics => ({
@@ -27,8 +24,7 @@ export const mergeStatistics = (a: DepthStatistics, b: DepthStatistics): DepthSt
   samples: a.samples + b.samples,
   smallest: Math.min(a.smallest, b.smallest),
   largest: Math.max(a.largest, b.largest),
-  upperHalf: a.upperHalf + b.upperHalf,
-  between: a.between + b.between,
+  shifted: a.shifted + b.shifted,
 });
 
 /** Bits per sample of scientific cameras, whose images come in 16-bit files; 8 where an 8-bit image was saved as one. */
@@ -36,15 +32,17 @@ const cameraBits = [8, 10, 12, 14, 16];
 
 /** Some microscopes (Olympus ScanR, signed data saved as unsigned) add this to each value. */
 const signOffset = 32768;
-/** Cameras whose values have it added have at most so many bits. */
-const mostBitsWithOffset = 14;
+/** From here on values are those of such images: noise makes some darker than black. */
+export const nearOffset = signOffset - 256;
+/** From here on they are not: cameras whose values have it added have at most 14 bits. */
+export const beyondOffset = signOffset + 2 ** 14;
 
 /** Without any 16-bit image seen: what is used in case one comes, every value of 16 bits. */
 const allValues: SampleDepth = { bits: 16, offset: 0 };
 
 /**
  * The one depth of a dataset's 16-bit images: the largest value of all of them, rounded up to a camera's bits, less an offset of
- * 32,768 where all values say so. What is given by hand is not looked for.
+ * 32,768 where all values say so, but for noise around black. What is given by hand is not looked for.
  */
 export const depthOf = (
   seen: DepthStatistics,
@@ -53,7 +51,7 @@ export const depthOf = (
   if (seen.images === 0) {
     return { bits: given.bitDepth ?? allValues.bits, offset: given.offset ?? allValues.offset };
   }
-  const shifted = seen.smallest >= signOffset && seen.largest < signOffset + 2 ** mostBitsWithOffset;
+  const shifted = seen.smallest >= nearOffset && seen.largest >= signOffset && seen.largest < beyondOffset;
   const offset = given.offset ?? (shifted ? signOffset : 0);
   const needed = cameraBits.find((bits) => seen.largest - offset < 2 ** bits) ?? 16;
   // No value is larger than 65,535.
@@ -108,14 +106,12 @@ export const depthWarnings = ({ depth, seen, isGiven, clipped }: DepthFindings):
       message: `the value ${offset} is taken for black in all 16-bit images: give the offset 0 if it is not`,
     });
   }
-  const isShifted = seen.upperHalf >= 0.9 * seen.samples && seen.between < 0.001 * seen.samples;
-  if (offset === 0 && seen.samples > 0 && isShifted) {
-    const share = percent(seen.upperHalf, seen.samples);
+  if (offset === 0 && seen.shifted > 0) {
+    const images = `${seen.shifted} of ${count(seen.images, "image")} with 16 bits per sample`;
     warnings.push({
       kind: "offset",
-      message:
-        `${share} of the 16-bit values are ${signOffset} or more, and hardly any are dark but not black: ` +
-        `if the microscope adds ${signOffset} to each value, import with the offset ${signOffset}`,
+      message: `${images} have nearly all their values at ${signOffset} or a little more: ` +
+        `if the microscope adds ${signOffset} to each value, import those with the offset ${signOffset}`,
     });
   }
   return warnings;

@@ -6,10 +6,14 @@ export interface Directory {
   readonly next: number;
   /** The same bytes with another first value of a tag that is there. */
   readonly withTag: (tag: number, value: number) => Uint8Array;
+  /** The bytes of a tag's values; empty where it isn't there. */
+  readonly bytesOf: (tag: number) => Uint8Array;
 }
 
-/** Bytes of a value of each type of whole number: BYTE, SHORT, LONG, LONG8. */
-const sizes = new Map([[1, 1], [3, 2], [4, 4], [16, 8]]);
+/** Bytes of a value of each type of whole number: BYTE, SHORT, LONG, LONG8, SBYTE, SSHORT, SLONG; negative ones mean nothing here. */
+const sizes = new Map([[1, 1], [3, 2], [4, 4], [16, 8], [6, 1], [8, 2], [9, 4]]);
+/** UNDEFINED: bytes, but no numbers. */
+const undefinedType = 7;
 /** More values than any tag has that is read here; strip offsets have more. */
 const mostValues = 64;
 
@@ -19,7 +23,10 @@ const mostValues = 64;
  *
  * @throws RangeError when it points beyond its end or is no such structure
  */
-export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
+export const readDirectory = (
+  bytes: Uint8Array,
+  { place, isDamageIgnored = false }: { readonly place?: number; readonly isDamageIgnored?: boolean } = {},
+): Directory => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const order = view.getUint16(0);
   if (order !== 0x4949 && order !== 0x4d4d) throw new RangeError("no byte order where it must be");
@@ -40,18 +47,27 @@ export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
   const entries = count(start);
   if (entries > maxDirectoryEntries) throw new RangeError(`a directory of ${entries} entries`);
   const found = new Map<number, readonly number[]>();
-  const places = new Map<number, { readonly at: number; readonly size: number }>();
+  const places = new Map<number, { readonly at: number; readonly size: number; readonly values: number }>();
+  const end = start + (big ? 8 : 2) + entries * entrySize;
   for (let i = 0; i < entries; i++) {
     const at = start + (big ? 8 : 2) + i * entrySize;
+    // What breaks off says nothing about what came before it.
+    if (isDamageIgnored && at + entrySize > bytes.length) break;
     const [tag, type, values] = [short(at), short(at + 2), word(at + 4)];
-    const size = sizes.get(type);
-    if (size === undefined || values > mostValues) continue;
+    const size = type === undefinedType ? 1 : sizes.get(type);
+    if (size === undefined || places.has(tag)) continue;
     const inside = at + 4 + wordSize;
     const from = size * values <= wordSize ? inside : word(inside);
-    places.set(tag, { at: from, size });
+    if (isDamageIgnored && from + size * values > bytes.length) continue;
+    places.set(tag, { at: from, size, values });
+    if (values > mostValues || type === undefinedType) continue;
     const read = { 1: (at: number) => view.getUint8(at), 2: short, 4: long, 8: long8 }[size]!;
     found.set(tag, Array.from({ length: values }, (_, k) => read(from + k * size)));
   }
+  const bytesOf = (tag: number): Uint8Array => {
+    const { at, size, values } = places.get(tag) ?? { at: 0, size: 0, values: 0 };
+    return bytes.subarray(at, at + size * values);
+  };
   const withTag = (tag: number, value: number): Uint8Array => {
     const changed = bytes.slice();
     const { at, size } = places.get(tag)!;
@@ -60,5 +76,5 @@ export const readDirectory = (bytes: Uint8Array, place?: number): Directory => {
     }
     return changed;
   };
-  return { tags: found, next: word(start + (big ? 8 : 2) + entries * entrySize), withTag };
+  return { tags: found, next: end + wordSize <= bytes.length ? word(end) : 0, withTag, bytesOf };
 };

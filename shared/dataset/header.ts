@@ -76,12 +76,9 @@ export const readHeader = (bytes: Uint8Array): ImageHeader => {
     case "PNM":
       return pnmHeader(bytes);
     case "GIF":
-      return {
-        format,
-        size: sizeOf(view.getUint16(6, true), view.getUint16(8, true)),
-        depth: 8,
-        orientation: 1,
-      };
+      // A frame may be larger than the screen that is declared, so that only the decoder knows the size.
+      sizeOf(view.getUint16(6, true), view.getUint16(8, true));
+      return { format, depth: 8, orientation: 1 };
   }
 };
 
@@ -132,10 +129,13 @@ const orientationTag = 274;
 const orientationOf = ({ exif, xmp }: Metadata): Orientation => {
   let stored: number | undefined;
   try {
-    stored = exif && readDirectory(exif).tags.get(orientationTag)?.[0];
+    stored = exif && readDirectory(exif, { isDamageIgnored: true }).tags.get(orientationTag)?.[0];
   } catch { /* damaged Exif data say nothing about the image */ }
-  return toOrientation(stored ?? Number(xmp?.match(/tiff:Orientation(?:="|>)([0-9])/)?.[1]));
+  return toOrientation(stored ?? xmpOrientationOf(xmp));
 };
+
+const xmpOrientationOf = (xmp: string | undefined): number =>
+  Number(xmp?.match(/tiff:Orientation(?:="|>)([0-9])/)?.[1]);
 
 const toOrientation = (stored: number | undefined): Orientation =>
   (stored !== undefined && stored >= 1 && stored <= 8 ? stored : 1) as Orientation;
@@ -151,11 +151,14 @@ const pngHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
   const colours = new Map([[0, 1], [2, 3], [3, 3], [4, 1], [6, 3]]).get(colourType);
   if (colours === undefined) throw new Unusable(`damaged PNG: colour type ${colourType}`);
   let alpha = colourType === 4 || colourType === 6;
+  let hasPixels = false;
   const metadata: Metadata = {};
   for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
     const data = bytes.subarray(at + 8, at + 8 + view.getUint32(at));
     const type = latin1(bytes.subarray(at + 4, at + 8));
-    if (type === "tRNS") alpha = true;
+    // Behind the pixels it comes too late for a decoder.
+    if (type === "tRNS") alpha ||= !hasPixels;
+    else if (type === "IDAT") hasPixels = true;
     else if (type === "eXIf") metadata.exif = withoutName(data);
     else if (type === "iTXt" || type === "tEXt" || type === "zTXt") readPngText(type, data, metadata);
   }
@@ -179,17 +182,24 @@ const readPngText = (type: "iTXt" | "tEXt" | "zTXt", data: Uint8Array, metadata:
   } catch { /* text that can't be decompressed says nothing about the image */ }
 };
 
+/** As in Pillow: longer text is passed over, as some kilobytes can be decompressed to gigabytes. */
+const maxTextBytes = 2 ** 20;
+
 const pngText = (type: "iTXt" | "tEXt" | "zTXt", data: Uint8Array): string => {
   if (type === "tEXt") return latin1(data);
-  if (type === "zTXt") return latin1(inflateSync(data.subarray(1)));
+  if (type === "zTXt") return latin1(inflateSync(data.subarray(1), { maxOutputLength: maxTextBytes }));
   const compressed = data[0] === 1;
   const language = data.indexOf(0, 2);
   const text = data.subarray(data.indexOf(0, language + 1) + 1);
-  return latin1(compressed ? inflateSync(text) : text);
+  return latin1(compressed ? inflateSync(text, { maxOutputLength: maxTextBytes }) : text);
 };
 
 const isFrameMarker = (marker: number): boolean =>
-  marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+  marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc ||
+  marker === 0xf7;
+
+/** Baseline, extended and progressive, with Huffman codes: what decoders read. */
+const readFrames = [0xc0, 0xc1, 0xc2];
 
 const xmpName = "http://ns.adobe.com/xap/1.0/\0";
 
@@ -199,7 +209,10 @@ const jpegHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
   let frame: Frame | undefined;
   let at = 2;
   while (at + 4 <= bytes.length) {
-    if (view.getUint8(at) !== 0xff) throw new Unusable("damaged JPEG: no marker where one must be");
+    if (view.getUint8(at) !== 0xff || view.getUint8(at + 1) === 0) { // decoders pass over what lies between segments
+      at += 1;
+      continue;
+    }
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) { // fill byte
       at += 1;
@@ -207,6 +220,14 @@ const jpegHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
     }
     if (marker === 0xda) break;
     const data = bytes.subarray(at + 4, at + 2 + view.getUint16(at + 2));
+    if (isFrameMarker(marker) && !readFrames.includes(marker)) {
+      const kind = marker === 0xf7
+        ? "a JPEG-LS"
+        : marker === 0xc3
+        ? "a lossless JPEG"
+        : "a hierarchical or arithmetic JPEG";
+      throw new Unusable(`it is ${kind}, which is not read: save it as PNG or TIFF`);
+    }
     if (isFrameMarker(marker)) frame = jpegFrame(view, at + 4);
     if (marker === 0xe1 && startsWith(data, "Exif\0\0")) {
       // More than 64 KB of Exif data go on in the next segment of the kind.
@@ -274,6 +295,7 @@ const tags = {
   tileWidth: 322,
   extraSamples: 338,
   sampleFormat: 339,
+  xmp: 700,
 } as const;
 
 /** What the values of PhotometricInterpretation that aren't read stand for. */
@@ -287,9 +309,14 @@ const otherColours = new Map([
   [32845, "LogLuv"],
   [34892, "linear raw"],
 ]);
-/** What the values of Compression that aren't read stand for. */
+/** The values of Compression that are read: none, CCITT, LZW, JPEG, Deflate, PackBits, WebP. */
+const readCompressions = [1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 50001];
+
+/** What some of the others stand for. */
 const otherCompressions = new Map([
   [34661, "JBIG"],
+  [33003, "JPEG 2000"],
+  [33005, "JPEG 2000"],
   [34712, "JPEG 2000"],
   [34887, "LERC"],
   [34925, "LZMA"],
@@ -304,11 +331,13 @@ const sampleFormats = new Map([[2, "signed integers"], [3, "floating point"], [5
 ]]);
 const advice = "save it as grey or RGB with 8 or 16 unsigned bits per sample";
 
-/** PhotometricInterpretation of CMYK. */
+/** PhotometricInterpretation of a palette, of CMYK, and of brightness with colour differences. */
+const palette = 3;
 const separated = 5;
+const yCbCr = 6;
 
 const tiffHeader = (bytes: Uint8Array): ImageHeader => {
-  const { tags: directory, next, withTag } = readDirectory(bytes);
+  const { tags: directory, next, withTag, bytesOf } = readDirectory(bytes);
   const one = (tag: number, otherwise?: number): number => {
     const value = directory.get(tag)?.[0] ?? otherwise;
     if (value === undefined) throw new Unusable(`damaged TIFF: it has no tag ${tag}`);
@@ -319,8 +348,15 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
   const photometric = one(tags.photometric);
   const other = otherColours.get(photometric);
   if (other) throw new Unusable(`its colours are ${other}: ${advice}`);
-  const compression = otherCompressions.get(one(tags.compression, 1));
-  if (compression) throw new Unusable(`its compression is ${compression}: save it with LZW, Deflate or none`);
+  const compression = one(tags.compression, 1);
+  if (!readCompressions.includes(compression)) {
+    const name = otherCompressions.get(compression) ?? `of an unknown kind, ${compression}`;
+    throw new Unusable(`its compression is ${name}: save it with LZW, Deflate or none`);
+  }
+  if (photometric === yCbCr && ![6, 7].includes(compression)) {
+    // libvips takes brightness and colour differences for red, green and blue.
+    throw new Unusable(`its colours are YCbCr without JPEG compression: ${advice}`);
+  }
   const channels = tiffChannels(photometric, one(tags.samples, 1), directory.get(tags.extraSamples) ?? []);
   if (channels === 2 && one(tags.planes, 1) === 2) {
     // libvips reads all but the first row of a strip from the wrong place.
@@ -328,10 +364,16 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
       "its grey values and its alpha lie in separate planes: save it with interleaved channels",
     );
   }
+  if (channels > 1 && one(tags.planes, 1) === 2 && directory.has(tags.tileWidth)) {
+    throw new Unusable("its channels lie in separate planes of tiles: save it with interleaved channels");
+  }
+  if (channels > 1 && photometric !== palette && bits < 8) {
+    throw new Unusable(`its channels have ${bits} bits: ${advice}`);
+  }
   const isCmyk = photometric === separated;
   if (isCmyk && bits !== 8) throw new Unusable(`it has ${bits} bits per sample in CMYK: ${advice}`);
   const stored = directory.get(orientationTag)?.[0];
-  const orientation = toOrientation(stored);
+  const orientation = toOrientation(stored ?? xmpOrientationOf(latin1(bytesOf(tags.xmp))));
   return {
     format: "TIFF",
     size,
@@ -351,7 +393,7 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
 /** Whether the directory at `place` is a page of its own, not a smaller version or a mask of another (TIFF 6.0, NewSubfileType). */
 const isPage = (bytes: Uint8Array, place: number): boolean => {
   try {
-    return (readDirectory(bytes, place).tags.get(tags.subfileType)?.[0] ?? 0) % 2 === 0;
+    return (readDirectory(bytes, { place }).tags.get(tags.subfileType)?.[0] ?? 0) % 2 === 0;
   } catch {
     return false; // a damaged second page says nothing about the first
   }

@@ -510,7 +510,7 @@ Deno.test(
     const files = {
       ...classes(["a", "b"]),
       "a/0.tif": deep(32768, 33000, 34000, 36863),
-      "a/1.tif": deep(32770, 33000, 34000, 36000),
+      "a/1.tif": deep(32740, 33000, 34000, 36000),
     };
     const { manifest } = await run(await dataset(join(folder, "all"), files));
     expect(manifest.depth).toEqual({ bits: 12, offset: 32768 });
@@ -522,8 +522,85 @@ Deno.test(
     const other = (await run(most)).manifest;
     expect(other.depth).toEqual({ bits: 16, offset: 0 });
     expect(warnings(other)["offset"]).toMatch(
-      /^95.8 % of the 16-bit values are 32768 or more, and hardly any/,
+      /^2 of 3 images with 16 bits per sample have nearly all their values at 32768/,
     );
+  }),
+);
+
+Deno.test(
+  "a bright field is no offset, and classes with too few files don't count for the depth",
+  withFolder(async (folder) => {
+    const bright = Uint16Array.from({ length: 400 }, (_, i) => i < 2 ? 4470 : 59000 + i);
+    const options = await dataset(join(folder, "bright"), {
+      ...classes(["a", "b"]),
+      "a/0.tif": tiff(20, 20, bright),
+      "few/0.tif": deep(1, 2, 3, 65535),
+    });
+    expect(warnings((await run(options)).manifest)["offset"]).toBeUndefined();
+    const dim = await dataset(join(folder, "dim"), {
+      ...classes(["a", "b"]),
+      "a/0.tif": deep(0, 1, 2, 1000),
+      "few/0.tif": deep(1, 2, 3, 65535),
+    });
+    expect((await run(dim)).manifest.depth).toEqual({ bits: 10, offset: 0 });
+  }),
+);
+
+Deno.test(
+  "pictures that lie in a class which is left out are no conflict, and the reasons of duplicates stay true",
+  withFolder(async (folder) => {
+    const options = await dataset(folder, {
+      ...classes(["a", "b"], 7),
+      "a/x.png": noise(5000),
+      "a/y.png": noise(5000),
+      "b/x.png": noise(5000),
+      "a/t.png": noise(6000),
+      "few/t.png": noise(6000),
+    });
+    const { manifest } = await run({ ...options, onLabelConflict: "drop" });
+    expect(manifest.labelConflicts.map(({ files }) => files.map(({ path }) => path))).toEqual([
+      ["a/x.png", "b/x.png"],
+    ]);
+    expect(manifest.images.map(({ path }) => path)).toContain("a/t.png");
+    expect(reasons(manifest)).toEqual({
+      "a/x.png": "the same picture lies in another class: b/x.png",
+      "a/y.png": "the same picture lies in another class: b/x.png",
+      "b/x.png": "the same picture lies in another class: a/x.png",
+      "few/": "class left out: 1 usable images, at least 5 are needed",
+    });
+  }),
+);
+
+Deno.test(
+  "folders that links lead to in many ways are read once in a class",
+  withFolder(async (folder) => {
+    const options = await dataset(folder, classes(["a", "b"]));
+    const store = join(folder, "store");
+    for (let i = 0; i < 8; i++) await Deno.mkdir(join(store, String(i)), { recursive: true });
+    for (let i = 0; i < 8; i++) {
+      await Deno.writeFile(join(store, String(i), "image.png"), await noise(7000 + i));
+      for (let k = 0; k < 8; k++) {
+        if (k !== i) await Deno.symlink(`../${k}`, join(store, String(i), `to${k}`));
+      }
+    }
+    await Deno.symlink(join(store, "0"), join(options.path, "a/linked"));
+    const { manifest } = await run({ ...options, isAllowed: () => true });
+    expect(manifest.images.filter(({ path }) => path.startsWith("a/linked")).length).toBe(8);
+    expect(manifest.rejected.every(({ reason }) => reason.startsWith("symbolic link to a folder that"))).toBe(
+      true,
+    );
+  }),
+);
+
+Deno.test(
+  "a folder without class folders says what lies in it",
+  withFolder(async (folder) => {
+    const error = await failureOf(await dataset(folder, { "a.png": noise(1), "b.png": noise(2) }));
+    expect(error.reason._tag).toBe("NoClassFolders");
+    expect(reasons(error.report!)).toEqual({
+      "a.png": "lies in no class folder",
+      "b.png": "lies in no class folder",
+    });
   }),
 );
 

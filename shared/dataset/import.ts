@@ -74,7 +74,7 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     let done = seen.images;
     const progress = () => {
       done += 1;
-      onProgress?.({ done, total, rejected: assembly.rejected.length });
+      onProgress?.({ done, total, rejected: assembly.rejected });
     };
     const shardFiles = yield* Stream.fromIterable(portionsOf(candidates, portion)).pipe(
       // One more than there are workers, so that none waits for the main thread.
@@ -94,25 +94,30 @@ export const importFolder = (options: ImportOptions): Effect.Effect<Imported, Da
     return { manifest, shardFiles };
   }).pipe(Effect.scoped);
 
-/** What the 16-bit images of the folder look like; nothing where the caller says all that follows from it. */
+/**
+ * What the 16-bit images of the folder look like, without classes that have too few files to be kept; nothing where the caller
+ * says all that follows from it.
+ */
 const depthsOf = (
   ask: Ask,
   { root, candidates, rejected }: Found,
-  { bitDepth, offset, workers = defaultWorkers, onProgress }: ImportOptions,
-): Effect.Effect<DepthStatistics, DatasetError> =>
-  bitDepth !== undefined && offset !== undefined
-    ? Effect.succeed(noStatistics)
-    : Stream.fromIterable(portionsOf(candidates, depthPortion)).pipe(
-      Stream.mapEffect((candidates) => ask({ type: "depth", root, candidates }), {
-        concurrency: workers + 1,
-      }),
-      Stream.runFold(() => noStatistics, (seen, next) => {
-        const all = mergeStatistics(seen, next);
-        const total = all.images + candidates.length;
-        if (next.images > 0) onProgress?.({ done: all.images, total, rejected: rejected.length });
-        return all;
-      }),
-    );
+  { bitDepth, offset, minClassImages, workers = defaultWorkers, onProgress }: ImportOptions,
+): Effect.Effect<DepthStatistics, DatasetError> => {
+  if (bitDepth !== undefined && offset !== undefined) return Effect.succeed(noStatistics);
+  const byClass = Map.groupBy(candidates, (candidate) => candidate.class);
+  const large = candidates.filter((candidate) => byClass.get(candidate.class)!.length >= minClassImages);
+  return Stream.fromIterable(portionsOf(large, depthPortion)).pipe(
+    Stream.mapEffect((candidates) => ask({ type: "depth", root, candidates }), {
+      concurrency: workers + 1,
+    }),
+    Stream.runFold(() => noStatistics, (seen, next) => {
+      const all = mergeStatistics(seen, next);
+      const total = all.images + candidates.length;
+      if (next.images > 0) onProgress?.({ done: all.images, total, rejected: rejected.length });
+      return all;
+    }),
+  );
+};
 
 const added = (
   assembly: Assembly,
@@ -127,13 +132,15 @@ const added = (
 /** The folder in which all files lie, and the several folders that it holds: an archive's own; undefined without one. */
 const outerFolder = (candidates: readonly Candidate[]) => {
   const folders = candidates.map(({ path }) => path.split("/").slice(0, -1));
-  const [first = []] = folders;
-  const differs = first.findIndex((name, depth) =>
-    folders.some((folder) => (folder[depth] ?? name) !== name)
-  );
-  const depth = differs === -1 ? first.length : differs;
-  const holds = [...new Set(folders.flatMap((folder) => folder[depth] ?? []))].sort();
-  return depth > 0 && holds.length > 1 ? { path: first.slice(0, depth).join("/"), holds } : undefined;
+  const outer: string[] = [];
+  for (;;) {
+    // Beside the folders there may be files of the archive's own, like its README.
+    const holds = [...new Set(folders.flatMap((folder) => folder[outer.length] ?? []))].sort();
+    if (holds.length !== 1) {
+      return outer.length > 0 && holds.length > 1 ? { path: outer.join("/"), holds } : undefined;
+    }
+    outer.push(holds[0]!);
+  }
 };
 
 const tooFewClasses = (

@@ -1,7 +1,7 @@
 import type { SampleDepth } from "@subtaxa/contracts";
 import { createHash } from "node:crypto";
 import type { Samples } from "./decode.ts";
-import type { DepthStatistics } from "./depth.ts";
+import { beyondOffset, type DepthStatistics, nearOffset } from "./depth.ts";
 import { type Image, resizeSquare } from "./resample.ts";
 
 /** An image in 8 bits, how many 16-bit samples it had, and how many of them lie outside of the dataset's depth. */
@@ -56,17 +56,17 @@ const alphaOf = (channels: number): number => channels % 2 === 0 ? channels - 1 
 /** Counts the values of 16-bit samples, without alpha. */
 export const depthStatisticsOf = ({ channels, data }: Samples): DepthStatistics => {
   const alpha = alphaOf(channels);
-  let [smallest, largest, samples, upperHalf, between] = [65535, 0, 0, 0, 0];
+  let [smallest, largest, samples, high] = [65535, 0, 0, 0];
   for (let i = 0; i < data.length; i++) {
     if (i % channels === alpha) continue;
     const value = data[i]!;
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
-    if (value >= 32768) upperHalf += 1;
-    else if (value >= 1024) between += 1;
+    if (value >= nearOffset) high += 1;
     samples += 1;
   }
-  return { images: 1, samples, smallest, largest, upperHalf, between };
+  const shifted = largest < beyondOffset && high >= 0.99 * samples ? 1 : 0;
+  return { images: 1, samples, smallest, largest, shifted };
 };
 
 const onWhite = (data: Uint8Array, channels: 2 | 4): Uint8Array => {
@@ -109,12 +109,15 @@ export const pixelHashOf = ({ width, height, channels, data }: Samples, image: I
   const hash = createHash("sha256").update(Uint32Array.of(width, height));
   if (data instanceof Uint8Array) return hash.update(image.data).digest("hex");
   const opaque = withoutOpaque(data, channels);
+  // What is partly transparent counts as it is laid on white in 8 bits, as an 8-bit image of the same values is.
+  if (opaque.channels % 2 === 0 && opaque.data.every((value) => value % 257 === 0)) {
+    const narrow = Uint8Array.from(opaque.data, (value) => value / 257);
+    const { image } = greyOrRgb({ width, height, channels, data: narrow }, { bits: 16, offset: 0 });
+    return hash.update(image.data).digest("hex");
+  }
   const plain = opaque.channels === 3 && isGrey(opaque.data) ? everyThird(opaque.data) : opaque.data;
-  const unit = plain.every((value) => value < 256)
-    ? 1
-    : plain.every((value) => value % 257 === 0)
-    ? 257
-    : undefined;
+  const isNarrow = plain.every((value) => value < 256);
+  const unit = isNarrow ? 1 : [257, 256].find((unit) => plain.every((value) => value % unit === 0));
   return hash.update(unit === undefined ? plain : Uint8Array.from(plain, (value) => value / unit)).digest(
     "hex",
   );

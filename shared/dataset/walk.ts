@@ -1,10 +1,11 @@
-import type { Rejected } from "@subtaxa/contracts";
+import type { ImportReport, Rejected } from "@subtaxa/contracts";
 import { Effect } from "effect";
 import { isJunk } from "junk";
 import { join, sep } from "node:path";
 import { DatasetError } from "./error.ts";
 import { announcesImage } from "./read.ts";
 import { detailOf, unreadable } from "./unusable.ts";
+import { layoutWarnings } from "./warnings.ts";
 
 /** A file that may be an image: its content decides. */
 export interface Candidate {
@@ -54,7 +55,14 @@ export const findImages = (
     });
     if (found.classes.length > 0) return found;
     const advice = "holds no folders: put the images of each class into a folder named after the class";
-    return yield* failure("NoClassFolders", path, advice);
+    const { reason, message } = failure("NoClassFolders", path, advice);
+    const report: ImportReport = {
+      rejected: found.rejected.toSorted((a, b) => a.file < b.file ? -1 : 1),
+      warnings: [...layoutWarnings(found, [])],
+      labelConflicts: [],
+      depth: null,
+    };
+    return yield* new DatasetError({ reason, message, report });
   });
 
 /** The same, with those candidates alone whose content announces an image, wherever links lead: for folders of one's own. */
@@ -78,7 +86,8 @@ const isWithin = (root: string) => (path: string): boolean =>
 interface Folder {
   /** Below the dataset's folder; empty for itself. */
   readonly path: string;
-  /** Real paths of the folders that lie above it and its own: a link to one of them would lead round and round. */
+  /** Its real path, and those of the folders above it: a link to one of them would lead round and round. */
+  readonly real: string;
   readonly above: readonly string[];
   /** The folder at or above it that a system made, if there is one. */
   readonly junk: string | undefined;
@@ -86,7 +95,7 @@ interface Folder {
 
 type Kind = "file" | "folder" | { readonly reason: string };
 
-/** What systems make for themselves beside the names that the library knows: recycle bins and snapshots. */
+/** Folders that systems make for themselves: recycle bins and snapshots. */
 const systemNames = new Set([
   "#recycle",
   "#snapshot",
@@ -97,7 +106,11 @@ const systemNames = new Set([
   "lost+found",
 ]);
 
-const isMadeBySystem = (name: string): boolean => isJunk(name) || systemNames.has(name);
+/** A class may be called like a file that a system makes, `Ceratium~`. */
+const systemFolders = new Set([...systemNames, "__MACOSX", "@eaDir"]);
+
+const isMadeBySystem = ({ name, isFile }: Deno.DirEntry): boolean =>
+  systemFolders.has(name) || (isFile && isJunk(name));
 
 const walk = async (
   root: string,
@@ -110,22 +123,36 @@ const walk = async (
   const rejected: Rejected[] = [];
   const hidden: string[] = [];
   const unreadableFolders = new Set<string>();
+  const readFolders = new Map<string, string>();
+
+  /** A folder that links lead to in several ways is read once in a class. */
+  const readOnce = (path: string, real: string): Kind => {
+    const key = `${path.split("/", 1)[0]}/${real}`;
+    const first = readFolders.get(key);
+    if (first !== undefined) return { reason: `symbolic link to a folder that is read already: as ${first}` };
+    readFolders.set(key, path);
+    return "folder";
+  };
 
   const sort = async (entry: Deno.DirEntry, folder: Folder): Promise<void> => {
     const path = folder.path === "" ? entry.name : `${folder.path}/${entry.name}`;
-    const junk = folder.junk ?? (isMadeBySystem(entry.name) ? entry.name : undefined);
+    const junk = folder.junk ?? (isMadeBySystem(entry) ? entry.name : undefined);
     if (entry.name.startsWith(".")) {
       if (junk === undefined) hidden.push(path);
       return;
     }
-    const [kind, real] = await kindOf(entry, join(root, path), { isAllowed, above: folder.above });
+    const [found, real] = await kindOf(entry, join(folder.real, entry.name), {
+      isAllowed,
+      above: folder.above,
+    });
+    const kind = found === "folder" ? readOnce(path, real) : found;
     if (kind === "folder") {
       const [first, second, ...deeper] = path.split("/") as [string, ...string[]];
       if (junk === undefined && second === undefined) classes.push(first);
       if (junk === undefined && second !== undefined && deeper.length === 0) {
         subfolders.set(first, [...subfolders.get(first) ?? [], second]);
       }
-      return await visit({ path, above: [...folder.above, real], junk });
+      return await visit({ path, real, above: [...folder.above, real], junk });
     }
     const reason = junk !== undefined
       ? `system file of a computer or network drive, not read: ${junk}`
@@ -139,7 +166,7 @@ const walk = async (
   };
 
   const visit = async (folder: Folder): Promise<void> => {
-    const path = join(root, folder.path);
+    const path = folder.real;
     let entries: Deno.DirEntry[];
     try {
       entries = await Array.fromAsync(Deno.readDir(path));
@@ -155,7 +182,7 @@ const walk = async (
     }
   };
 
-  await visit({ path: "", above: [root], junk: undefined });
+  await visit({ path: "", real: root, above: [root], junk: undefined });
   return {
     root,
     classes: classes.filter((name) => !unreadableFolders.has(name)).sort(),
