@@ -367,8 +367,8 @@ const tiffHeader = (bytes: Uint8Array): ImageHeader => {
   if (channels > 1 && one(tags.planes, 1) === 2 && directory.has(tags.tileWidth)) {
     throw new Unusable("its channels lie in separate planes of tiles: save it with interleaved channels");
   }
-  if (channels > 1 && photometric !== palette && bits < 8) {
-    throw new Unusable(`its channels have ${bits} bits: ${advice}`);
+  if (channels > 1 && (photometric === palette ? bits > 8 : bits < 8)) {
+    throw new Unusable(`its samples have ${bits} bits, which is not read for its kind of colours: ${advice}`);
   }
   const isCmyk = photometric === separated;
   if (isCmyk && bits !== 8) throw new Unusable(`it has ${bits} bits per sample in CMYK: ${advice}`);
