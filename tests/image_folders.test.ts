@@ -35,6 +35,8 @@ const Path = z.object({
     height: z.number(),
     channels: z.union([z.literal(1), z.literal(3)]),
     pixels: z.string().transform((text) => Buffer.from(text, "base64")),
+    /** Whether its samples have 16 bits. */
+    deep: z.boolean(),
     /** The greatest difference of one sample that is allowed, and the mean one. */
     most: z.number(),
     mean: z.number(),
@@ -249,6 +251,8 @@ const problemsOf = async (drawn: Drawn, folder: string, seed: number): Promise<s
   const { manifest, shardFiles } = first.success;
   const paths = manifest.images.map(({ path }) => path);
   const conflicts = manifest.labelConflicts.map(({ files }) => files.map(({ path }) => path));
+  const isDeep = new Map(drawn.paths.map(({ path, truth }) => [path, truth?.deep === true]));
+  const depth = paths.some((path) => isDeep.get(path)) ? drawn.depth : null;
   // Pictures in a class that is left out are no conflict.
   const right = drawn.conflicts
     .map((paths) => paths.filter((path) => manifest.classes.includes(path.split("/")[0]!)))
@@ -258,9 +262,9 @@ const problemsOf = async (drawn: Drawn, folder: string, seed: number): Promise<s
     ...accountOf(drawn, new Set(manifest.classes), new Set(paths), manifest.rejected),
     ...(await pixelProblems(drawn, { manifest, shardFiles, folder, imageSize })),
     ...(paths.every((path, i) => i === 0 || paths[i - 1]! < path) ? [] : ["the images are not sorted"]),
-    ...(JSON.stringify(manifest.depth) === JSON.stringify(drawn.depth)
+    ...(JSON.stringify(manifest.depth) === JSON.stringify(depth)
       ? []
-      : [`depth ${JSON.stringify(manifest.depth)} instead of ${JSON.stringify(drawn.depth)}`]),
+      : [`depth ${JSON.stringify(manifest.depth)} instead of ${JSON.stringify(depth)}`]),
     ...(JSON.stringify(sorted(conflicts)) === JSON.stringify(sorted(right))
       ? []
       : [`label conflicts ${JSON.stringify(conflicts)} instead of ${JSON.stringify(right)}`]),

@@ -80,9 +80,9 @@ export class Assembly {
   #hash: Hash = createHash("sha256");
   /** Raw bytes in the current shard. */
   #used = 0;
-  #deepImages = 0;
+  /** Paths of the images that have 16 bits. */
+  readonly #deep = new Set<string>();
   #clipped: Clipped = { images: 0, samples: 0, of: 0 };
-  #read = 0;
   #stacks: string[] = [];
 
   constructor(options: AssemblyOptions) {
@@ -123,13 +123,12 @@ export class Assembly {
     }
     const { candidate: _, deep, clipped, isStack, ...image } = outcome;
     if (isStack) this.#stacks.push(candidate.path);
-    if (deep > 0) this.#deepImages += 1;
+    if (deep > 0) this.#deep.add(candidate.path);
     this.#clipped = {
       images: this.#clipped.images + (clipped > 0 ? 1 : 0),
       samples: this.#clipped.samples + clipped,
       of: this.#clipped.of + deep,
     };
-    this.#read += 1;
     const same = this.#pictures.get(image.pixelHash) ?? [];
     const first = same.find((other) => other.class === candidate.class);
     if (first) this.#duplicates.push({ file: candidate.path, first });
@@ -184,15 +183,13 @@ export class Assembly {
     const kept = found.classes.filter(isLarge(images));
     const counts = countsOf(images);
     const indexOf = new Map(kept.map((name, index) => [name, index]));
-    const isDeep = this.#deepImages > 0;
+    const usedImages = images.filter((image) => indexOf.has(image.class));
+    const deepImages = usedImages.filter(({ path }) => this.#deep.has(path)).length;
     return {
       v: 2,
       name,
       classes: kept,
-      images: images.flatMap((image) => {
-        const index = indexOf.get(image.class);
-        return index === undefined ? [] : [{ ...image, class: index }];
-      }),
+      images: usedImages.map((image) => ({ ...image, class: indexOf.get(image.class)! })),
       shards: this.#shards,
       pixelSize,
       rejected: [
@@ -206,17 +203,17 @@ export class Assembly {
         })),
       ].sort((a, b) => a.file < b.file ? -1 : 1),
       warnings: [
-        ...(isDeep
+        ...(deepImages > 0
           ? depthWarnings({ depth, seen, isGiven: isDepthGiven, clipped: this.#clipped })
           : unusedDepthWarnings(isDepthGiven)),
-        ...mixedDepthWarnings(this.#deepImages, this.#read),
+        ...mixedDepthWarnings(deepImages, usedImages.length),
         ...stackWarnings(this.#stacks),
         ...layoutWarnings(found, kept),
         ...smallClassWarnings(kept.map((name) => [name, counts.get(name)!])),
         ...conflictWarnings(labelConflicts, onLabelConflict),
       ],
       labelConflicts,
-      depth: isDeep ? depth : null,
+      depth: deepImages > 0 ? depth : null,
     };
   }
 
