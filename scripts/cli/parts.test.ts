@@ -197,6 +197,12 @@ Deno.test("progress shows loss, speed, time left and what is being split", () =>
     expect(gaugeOf({ ...progress, step, splitting: ["copepod"] }, 1).details).toBe("examining: copepod");
   }
   expect(gaugeOf(progress, 1).details).toBe("");
+  const speeds = [0.26, 0.98, 2, 9.94, 9.96, 250.4].map((imagesPerSecond) =>
+    gaugeOf({ ...progress, imagesPerSecond }, 1).details
+  );
+  expect(speeds).toEqual([
+    ...["0.3 images/s", "1.0 image/s", "2.0 images/s", "9.9 images/s", "10 images/s", "250 images/s"],
+  ]);
 });
 
 Deno.test("how a run stands is said once", () => {
@@ -235,7 +241,16 @@ Deno.test("clusterers: a line for every version that is alive; with none alive, 
     ["", "tree: depth of the tree (default: 3)"],
     ["", "gone: depth of the tree (default: 3)"],
   ]);
-  const top = describeTop({ at: run.createdAt, services: [], clusterers: all, runs: [run], consumers: [] });
+  const trainer = {
+    service: "trainer",
+    pid: 7,
+    port: 1,
+    state: "ready",
+    working: ["run.requested"],
+  } as const;
+  const services = [3.14, 250.4].map((imagesPerSecond) => ({ ...trainer, imagesPerSecond }));
+  const top = describeTop({ at: run.createdAt, services, clusterers: all, runs: [run], consumers: [] });
+  expect(top).toMatch(/^trainer .* 3\.1\ntrainer .* 250$/m);
   expect(top).toContain("clusterer  version  instances alive\ntree         2.0.0                1\n");
 });
 

@@ -6,7 +6,7 @@ import { listClusterers, versionsOf } from "./clusterers.ts";
 import { type CliError, failedError } from "./error.ts";
 import { type Family, figuresOf, parseFigures } from "./figures.ts";
 import { epochsOf, listRuns } from "./runs.ts";
-import { duration, table } from "./words.ts";
+import { duration, rate, table } from "./words.ts";
 
 /** What runs at one moment. */
 export interface TopView {
@@ -126,7 +126,7 @@ export const describeTop = ({ at, services, clusterers, runs, consumers }: TopVi
       ["service", "pid", "state", "message at work", "images/s"],
       services.map(({ service, pid, state, working, imagesPerSecond }) => [
         ...[service, pid, state, working.join(", ")],
-        imagesPerSecond > 0 ? Math.round(imagesPerSecond) : "",
+        imagesPerSecond > 0 ? rate(imagesPerSecond) : "",
       ]),
     )]),
     table(

@@ -5,7 +5,7 @@ import { clustererOf } from "./clusterers.ts";
 import type { CliError } from "./error.ts";
 import { isEnd, narrator, RunFact } from "./narrate.ts";
 import { makeScreen, type Screen } from "./screen.ts";
-import { duration, percent, printable } from "./words.ts";
+import { duration, percent, printable, speed } from "./words.ts";
 
 const pathOf = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
@@ -30,7 +30,7 @@ export const gaugeOf = (progress: RunProgress, folds: number) => {
   const { fold, epoch, step, done, total, loss, imagesPerSecond, secondsLeft, splitting = [] } = progress;
   const details = [
     loss === undefined ? "" : `loss ${loss.toFixed(4)}`,
-    imagesPerSecond === undefined ? "" : `${Math.round(imagesPerSecond)} images/s`,
+    imagesPerSecond === undefined ? "" : speed(imagesPerSecond),
     secondsLeft === undefined ? "" : `${duration(secondsLeft)} left`,
     splitting.length === 0
       ? ""

@@ -13,6 +13,16 @@ export const duration = (seconds: number): string => {
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
+/** Images per second: `250`, and below ten `3.1`. */
+export const rate = (perSecond: number): string =>
+  perSecond < 9.95 ? perSecond.toFixed(1) : String(Math.round(perSecond));
+
+/** `250 images/s`, `1.0 image/s`. */
+export const speed = (perSecond: number): string => {
+  const figure = rate(perSecond);
+  return `${figure} ${Number(figure) === 1 ? "image" : "images"}/s`;
+};
+
 /** A name on one line: control characters, which a file's name may have, as escapes. */
 export const printable = (name: string): string =>
   name.replace(

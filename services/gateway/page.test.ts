@@ -52,10 +52,14 @@ const withPage = (
 const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
 Deno.test(
-  "page: a dataset is imported and a run started, wrong fields being shown; the run is watched to its end",
+  "page: a dataset is imported, and replaced after a question; a run is started and watched to its end, wrong fields being shown",
   options,
   withPage(async (page, gateway) => {
     await writeImages(join(gateway.root, "trees"), { ash: 8, birch: 8 });
+    const imports: string[] = [];
+    page.on("request", (request) => {
+      if (request.method() === "POST" && request.url().endsWith("/v1/datasets")) imports.push(request.url());
+    });
     await page.goto(gateway.base);
     await page.getByText("No dataset yet").waitFor();
     await page.getByRole("button", { name: "Import a folder" }).click();
@@ -71,7 +75,30 @@ Deno.test(
     await page.getByRole("button", { name: "Import", exact: true }).click();
     await page.getByText("16 images in 2 classes").waitFor();
 
-    await page.getByRole("link", { name: "Overview" }).first().click();
+    const overview = () => page.getByRole("link", { name: "Overview" }).first().click();
+    await overview();
+    expect(await page.getByRole("row", { name: /^trees/ }).innerText()).toMatch(/ready · 1 warning\s/);
+    await page.getByRole("link", { name: "1 warning" }).click();
+    await page.getByText("hardly learnt").waitFor();
+    await overview();
+    await page.getByRole("button", { name: "Import a folder" }).click();
+    const sentence =
+      "This replaces the dataset trees of 2 classes and 16 images; runs that were started on it keep " +
+      "its images.";
+    await page.getByRole("button", { name: "Import", exact: true }).dblclick();
+    await page.getByRole("alert").getByText(sentence).waitFor();
+    await page.getByLabel("Name").fill("tree");
+    await page.getByRole("button", { name: "Import", exact: true }).waitFor();
+    expect(await page.getByText(sentence).count()).toBe(0);
+    await page.getByLabel("Name").fill("trees");
+    await page.getByRole("button", { name: "Import", exact: true }).click();
+    await page.getByText(sentence).waitFor();
+    expect(imports.length).toBe(3);
+    await page.getByRole("button", { name: "Replace the dataset" }).click();
+    await page.getByText("16 images in 2 classes").waitFor();
+    expect(imports.length).toBe(4);
+
+    await overview();
     await page.getByRole("button", { name: "Start a run" }).click();
     for (const [name, keys, message] of [["seed", "", "is required"], ["folds", "e", "must be a number"]]) {
       await page.locator(`#start [name=${name}]`).fill("");
@@ -86,11 +113,15 @@ Deno.test(
     await page.locator("#start-folds-error").getByText("use at most 8 folds").waitFor();
     await page.getByLabel("Folds").fill("1");
     await page.getByLabel("Epochs, at most").fill("2");
+    await page.locator("#start summary").click();
+    await page.getByLabel("Views of each image").selectOption("2");
+    await page.getByLabel("Size of each image").selectOption("a further input");
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("heading", { name: "Waiting for a trainer" }).waitFor();
 
     const id = new URL(page.url()).hash.split("/").at(-1)!;
     const request = await requestOf(gateway, id);
+    expect(request.spec).toMatchObject({ views: 2, sizeFeatures: true });
     const facts = await factsOf(gateway, request);
     await gateway.publish(...facts.slice(0, 2));
     const watcher = await gateway.run(Effect.forkDetach(watchClusterers));
@@ -115,6 +146,17 @@ Deno.test(
     await page.getByRole("link", { name: "Open the report" }).click();
     const opened = await report;
     await opened.waitForFunction(`document.title === "report"`);
+    const download = page.waitForEvent("download");
+    await page.getByRole("link", { name: "labels.csv for a spreadsheet" }).click();
+    expect((await download).suggestedFilename()).toBe(`${id}-labels.csv`);
+
+    const spec = { ...request.spec, freeze: "backbone" as const };
+    await gateway.publish({ ...request, runId: "frozen", spec });
+    await overview();
+    const step = page.getByRole("row", { name: /^frozen/ });
+    expect(await step.innerText()).toMatch(/queued\s+waiting for the frozen backbone's features/);
+    await page.getByRole("link", { name: "frozen" }).click();
+    await page.getByRole("heading", { name: "Waiting for the frozen backbone's features" }).waitFor();
   }),
 );
 
@@ -136,6 +178,19 @@ Deno.test(
     const download = page.waitForEvent("download");
     await page.getByRole("link", { name: "rejected.csv", exact: true }).click();
     expect((await download).suggestedFilename()).toBe("unusable-rejected.csv");
+
+    const both = join(gateway.root, "both");
+    await writeImages(both, { a: 8, b: 8 });
+    await Deno.copyFile(join(both, "a/000.png"), join(both, "b/copy.png"));
+    await Deno.writeTextFile(join(both, "a/empty.png"), "");
+    await gateway.import("both", { onLabelConflict: "ask" });
+    await page.goto(`${gateway.base}/#/datasets/both`);
+    await page.getByRole("heading", { name: "In several classes (1 picture)" }).waitFor();
+    await page.getByRole("link", { name: "rejected.csv", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Overview" }).first().click();
+    expect(await page.getByRole("row", { name: /^both/ }).innerText()).toMatch(
+      /failed .*correct their labels.* · \d warnings?\s/,
+    );
   }),
 );
 

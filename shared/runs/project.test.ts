@@ -115,9 +115,15 @@ Deno.test("the steps of one epoch, in words", () => {
   ]);
 });
 
+Deno.test("a run with a frozen backbone waits for its features first", () => {
+  const [requested] = made({ freeze: "backbone" });
+  expect(projectAll([requested!]).step).toBe("waiting for the frozen backbone's features");
+});
+
 Deno.test("a method without clusters goes straight on; several folds are named", () => {
   const steps = made({ method: "standard", epochs: 2, folds: 2 })
     .map((_, i, events) => projectAll(events.slice(0, i + 1)).step);
+  expect(steps[0]).toBe("waiting for a trainer"); // all of them do
   expect(steps).toContain("fold 1: training epoch 2");
   expect(steps).toContain("1 of 2 folds completed");
   expect(steps.at(-2)).toBe("writing the report");

@@ -48,7 +48,7 @@ export interface Projection extends RunView {
 
 const seconds = (from: number, to: string) => Math.max(0, (Date.parse(to) - from) / 1000);
 
-const requested = ({ runId, spec, at, state }: FoldEvent): Projection => ({
+const requested = ({ runId, spec, at, state }: FoldEvent, step: string): Projection => ({
   id: runId,
   state: "queued",
   dataset: spec.dataset,
@@ -62,7 +62,7 @@ const requested = ({ runId, spec, at, state }: FoldEvent): Projection => ({
   epoch: 0,
   epochs: spec.epochs,
   epochsDone: 0,
-  step: "waiting for a trainer",
+  step,
   createdAt: at,
   classes: state.classes.map(({ name, allowedClusters, clusters }) => ({
     name,
@@ -161,7 +161,7 @@ const advanced = (view: Projection, event: FoldEvent): Projection => {
     epoch: Math.max(view.epoch, epochAfter(event)),
     step: event.type === "fold.completed" && done < spec.folds
       ? `${done} of ${spec.folds} folds completed`
-      : event.type === "fold.completed"
+      : event.type === "fold.completed" || event.type === "run.requested" && view.state === "queued"
       ? stepAfter(event)
       : ofFold(spec, event.fold, stepAfter(event)),
     ...(event.type === "epoch.validated" && begun !== undefined && history.length > 0 && {
@@ -194,7 +194,7 @@ export const project = (previous: Projection | undefined, event: Event): Project
     if (previous === undefined || "dataset" in event) throw noStart(`${event.type} of '${subject}'`);
     return previous.finishedAt === undefined ? ended(previous, event) : previous;
   }
-  const view = previous ?? requested(event);
+  const view = previous ?? requested(event, stepAfter(event));
   if (view.finishedAt !== undefined) return view;
   return isNewer(event, view[memory].folds[event.fold]?.newest) ? advanced(view, event) : view;
 };

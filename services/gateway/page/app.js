@@ -18,6 +18,10 @@ const stateOf = (dataset) => {
   return [badge("importing"), ` ${done} of ${total} files`];
 };
 
+/** The state in a list, with what of it the dataset's page says more about. */
+const remarkOn = ({ name, warnings }) =>
+  warnings.length > 0 && [" · ", h("a", { href: `#/datasets/${name}` }, count(warnings.length, "warning"))];
+
 const datasetTable = (datasets) =>
   datasets.length === 0 ? h("p", { class: "empty" }, "No dataset yet. Import a folder to begin.") : table(
     "Datasets",
@@ -30,9 +34,7 @@ const datasetTable = (datasets) =>
     ],
     datasets.map((one) => [
       datasetLink(one.name),
-      one.state === "failed"
-        ? h("span", {}, badge("failed"), ` ${one.error?.message ?? ""}`)
-        : h("span", {}, stateOf(one)),
+      h("span", {}, stateOf(one), one.state === "failed" && ` ${one.error?.message ?? ""}`, remarkOn(one)),
       one.state === "ready" && String(one.classes.length),
       one.state === "ready" && String(images(one)),
       one.state !== "importing" && String(one.rejected.length),
@@ -55,7 +57,7 @@ const runTable = (runs) =>
     ],
     runs.map((run) => [
       h("a", { href: `#/runs/${run.id}` }, run.id),
-      h("span", {}, badge(run.state), run.state === "running" && h("small", { class: "step" }, run.step)),
+      h("span", {}, badge(run.state), !ended(run) && h("small", { class: "step" }, run.step)),
       datasetLink(run.dataset),
       `${run.backbone}\u00a0${run.imageSize}`,
       run.method,
@@ -187,11 +189,20 @@ const route = () => {
     : showOverview();
 };
 
+/** What an import would replace, in the words of the command line. */
+const replaced = async ({ name }) => {
+  const former = (await call("GET", "/v1/datasets")).find((one) => one.name === name);
+  return former?.state === "ready"
+    ? `This replaces the dataset ${name} of ${count(former.classes.length, "class", "classes")} and ` +
+      `${count(images(former), "image")}; runs that were started on it keep its images.`
+    : undefined;
+};
+
 wireButtons();
 wire(byId("import"), async (values) => {
   const dataset = await call("POST", "/v1/datasets", values);
   location.hash = `#/datasets/${dataset.name}`;
-});
+}, { doubt: replaced, label: "Replace the dataset" });
 wire(byId("start"), async (values) => {
   const { id } = await call("POST", "/v1/runs", values);
   location.hash = `#/runs/${id}`;

@@ -76,7 +76,13 @@ export const bar = (label, value, text) =>
 
 export const percent = (value) => value === undefined ? "" : `${(100 * value).toFixed(1)} %`;
 export const decimal = (value, digits = 3) => value === undefined ? "" : value.toFixed(digits);
-export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+/** 3.14 → "3.1 images/s", as the command line has it */
+export const speed = (perSecond) => {
+  const figure = perSecond < 9.95 ? perSecond.toFixed(1) : String(Math.round(perSecond));
+  return `${figure} ${Number(figure) === 1 ? "image" : "images"}/s`;
+};
 
 /** 75 → "1 min 15 s" */
 export const duration = (seconds) => {

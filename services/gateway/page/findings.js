@@ -57,7 +57,7 @@ export const findingsOf = (dataset) => {
       h("h2", {}, `Warnings (${warnings.length})`),
       h("ul", {}, warnings.map(({ message }) => h("li", {}, message))),
     ],
-    contradicting(dataset),
     leftOut(dataset),
+    contradicting(dataset),
   ];
 };

@@ -13,12 +13,16 @@ const missing = (form) =>
     message: validity.badInput ? "must be a number" : "is required",
   }));
 
-/** The form's values as the API wants them: numbers as numbers. */
+/** The form's values as the API wants them: numbers as numbers, and JSON as what it stands for. */
 const valuesOf = (form) =>
   Object.fromEntries(
     named(form).map((field) => [
       field.name,
-      field.type === "number" ? field.valueAsNumber : field.value.trim(),
+      field.type === "number"
+        ? field.valueAsNumber
+        : "json" in field.dataset
+        ? JSON.parse(field.value)
+        : field.value.trim(),
     ]),
   );
 
@@ -54,17 +58,43 @@ const show = (form, { detail, title, errors = [] }) => {
   form.querySelector("[aria-invalid]")?.focus();
 };
 
-/** Sends the form with `send(values)` and shows what the API finds wrong with it. */
-export const wire = (form, send) => {
+/**
+ * Sends the form with `send(values)` and shows what the API finds wrong with it. Where `doubt(values)` gives a sentence, it is
+ * shown first, and the form is sent by a second click on the button, which is called `label` meanwhile.
+ */
+export const wire = (form, send, { doubt = () => undefined, label = "" } = {}) => {
+  const button = form.querySelector(".primary");
+  const usual = button.textContent;
+  let shown; // the doubt that the next click overrules
+  const forget = () => {
+    if (shown === undefined) return;
+    shown = undefined;
+    button.textContent = usual;
+    clear(form);
+  };
+  form.addEventListener("input", forget);
+  form.querySelector("[data-closes]").addEventListener("click", forget);
+  // a double click is one click, and no answer to what its first half asks
+  button.addEventListener("click", (event) => event.detail > 1 && event.preventDefault());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clear(form);
     const errors = missing(form);
     if (errors.length > 0) return show(form, { errors });
-    const button = form.querySelector(".primary");
     button.disabled = true;
     try {
-      await send(valuesOf(form));
+      const values = valuesOf(form);
+      const sentence = await doubt(values);
+      if (sentence !== shown) {
+        forget();
+        if (sentence !== undefined) {
+          shown = sentence;
+          button.textContent = label;
+          return show(form, { detail: sentence });
+        }
+      }
+      await send(values);
+      forget();
       form.hidden = true;
     } catch (error) {
       show(

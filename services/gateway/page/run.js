@@ -1,6 +1,6 @@
 import { ApiProblem, call, follow } from "./api.js";
 import { curves } from "./chart.js";
-import { badge, bar, count, decimal, duration, fill, h, percent, table, time } from "./dom.js";
+import { badge, bar, count, decimal, duration, fill, h, percent, speed, table, time } from "./dom.js";
 
 const facts = [
   "run.requested",
@@ -68,6 +68,7 @@ const progressOf = (run, progress) => {
     );
   }
   if (run.state === "completed") return null;
+  const queued = run.state === "queued";
   const step = progress && [
     bar(
       `${stepNames[progress.step]}, epoch ${progress.epoch}${run.folds > 1 ? `, fold ${progress.fold}` : ""}`,
@@ -75,7 +76,7 @@ const progressOf = (run, progress) => {
       [
         `${progress.step === "cluster" ? "class" : "batch"} ${progress.done} of ${progress.total}`,
         progress.loss !== undefined && `loss ${decimal(progress.loss)}`,
-        progress.imagesPerSecond !== undefined && `${Math.round(progress.imagesPerSecond)} images/s`,
+        progress.imagesPerSecond !== undefined && speed(progress.imagesPerSecond),
         progress.secondsLeft !== undefined && `${duration(progress.secondsLeft)} left`,
       ].filter(Boolean).join(" · "),
     ),
@@ -90,14 +91,14 @@ const progressOf = (run, progress) => {
   return h(
     "div",
     { class: "card" },
-    h("h2", {}, run.state === "queued" ? "Waiting for a trainer" : "Under way"),
+    h("h2", {}, queued ? `${run.step.charAt(0).toUpperCase()}${run.step.slice(1)}` : "Under way"),
     bar(
       run.folds > 1
         ? `${run.epochsDone} of at most ${run.epochs * run.folds} epochs in ${run.folds} folds`
         : `Epoch ${run.epoch} of at most ${run.epochs}`,
       (run.folds > 1 ? run.epochsDone : run.epoch) / (run.epochs * run.folds),
       run.waitsUntil !== undefined
-        ? `${run.step}; the run fails in ${
+        ? `${queued ? "" : `${run.step}; `}the run fails in ${
           duration(Math.max(0, Date.parse(run.waitsUntil) - Date.now()) / 1000)
         }`
         : run.secondsLeft !== undefined
@@ -129,8 +130,10 @@ const resultsOf = (run) => {
     ]),
     metrics && h("p", { class: "links" }, [
       h("a", { class: "button primary", href: `${at}/report`, target: "_blank" }, "Open the report"),
-      h("a", { class: "button", href: `${at}/predictions.csv` }, "predictions.csv"),
-      h("a", { class: "button", href: `${at}/labels.csv` }, "labels.csv"),
+      ["predictions.csv", "labels.csv"].map((file) => [
+        h("a", { class: "button", href: `${at}/${file}` }, file),
+        h("a", { class: "button", href: `${at}/${file}?spreadsheet=true` }, `${file} for a spreadsheet`),
+      ]),
       h("a", { class: "button", href: `${at}/metrics` }, "metrics"),
     ]),
   ];
