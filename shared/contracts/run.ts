@@ -142,8 +142,8 @@ export const RunRequest = z.strictObject({
       "image, 4 its rotations, 8 all of these; takes as many times as long (8 with `freeze: backbone`, or as many as have " +
       "room, otherwise 1). With `freeze: backbone` training takes a random one of them for each image and step",
   ),
-  sizeFeatures: z.boolean().default(false).describe(
-    "give the head the size of each image too: the logarithms of its longer and shorter side and of their ratio, in µm where " +
+  sizeFeatures: z.boolean().default(true).describe(
+    "give the embedding the size of each image too: the logarithms of its longer and shorter side and of their ratio, in µm where " +
       "the dataset's pixel size is known",
   ),
   confusionThreshold: z.number().min(0).max(1).default(0.3),
