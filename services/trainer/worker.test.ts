@@ -100,10 +100,28 @@ Deno.test("an interrupted epoch stops early and leaves no state", async () => {
 Deno.test("a manifest that is none arrives as a typed error", async () => {
   const exit = await withWorker((worker, input, folder) => {
     const outputFiles = filesIn(folder, "1");
-    const wrong = { ...input, ...firstEpoch, manifestFile: input.shardFiles[0]!, outputFiles };
-    return Effect.flip(worker.call("train", wrong));
+    const manifestFile = input.shardFiles[0]!;
+    const sha256 = createHash("sha256").update(Deno.readFileSync(manifestFile)).digest("hex");
+    const spec = { ...input.spec, manifest: { ...input.spec.manifest, sha256 } };
+    return Effect.flip(worker.call("train", { ...input, ...firstEpoch, spec, manifestFile, outputFiles }));
   });
   expect(valueOf(exit)).toMatchObject({ _tag: "DatasetError", reason: { _tag: "ManifestInvalid" } });
+});
+
+Deno.test("a manifest that is damaged on this machine is worth another try", async () => {
+  const exit = await withWorker((worker, input, folder) =>
+    Effect.gen(function* () {
+      const train = worker.call("train", { ...input, ...firstEpoch, outputFiles: filesIn(folder, "1") });
+      const whole = Deno.readFileSync(input.manifestFile);
+      Deno.writeFileSync(input.manifestFile, whole.map((byte, i) => i === 0 ? byte ^ 1 : byte));
+      const error = yield* Effect.flip(train);
+      Deno.writeFileSync(input.manifestFile, whole);
+      return { error, again: yield* train };
+    })
+  );
+  const { error, again } = valueOf(exit);
+  expect(error).toMatchObject({ _tag: "BusError", reason: { _tag: "Cache" }, retryable: true });
+  expect(again.training).toMatchObject({ images: 42 });
 });
 
 for (const memory of ["warm", "cold"]) {

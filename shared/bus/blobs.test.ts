@@ -4,6 +4,7 @@ import { ConfigProvider, Context, Deferred, Effect, Fiber, Layer, type Scope } f
 import { expect } from "expect";
 import { randomBytes } from "node:crypto";
 import { Blobs, saveObject } from "./blobs.ts";
+import { readIntact, stateOf } from "./cache.ts";
 import { Connection } from "./connection.ts";
 import { startNatsServer } from "./server.ts";
 
@@ -15,6 +16,8 @@ interface Machine {
   /** The keys of the blobs that lie in its cache, sorted. */
   readonly cached: () => string[];
   readonly cacheFolder: string;
+  /** Where a blob without owner lies in its cache. */
+  readonly path: (ref: BlobRef) => string;
 }
 
 /** One object store, and machines whose caches take 100 kB. */
@@ -41,6 +44,7 @@ async () => {
             [...Deno.readDirSync(`${cacheFolder}/${name}`)].map(({ name }) => name)
           ).sort(),
         cacheFolder,
+        path: ({ key, sha256 }) => `${cacheFolder}/${sha256.slice(0, 2)}/${key}`,
       };
     };
     yield* body(machine);
@@ -53,6 +57,7 @@ async () => {
 };
 
 const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
+const setTimes = (path: string, millis: number) => Deno.utimeSync(path, millis / 1000, millis / 1000);
 const keysOf = (...refs: readonly BlobRef[]) => refs.map(({ key }) => key).sort();
 
 Deno.test(
@@ -65,6 +70,7 @@ Deno.test(
       const put = (i: number) => blobs.put(bytes[i]!);
       const [a, b, c] = [yield* put(0), yield* put(1), yield* put(2)];
       expect(one.cached()).toEqual(keysOf(a, b, c));
+      for (const [i, ref] of [a, b, c].entries()) setTimes(one.path(ref), Date.now() - (9 - i) * 3_600_000);
       // a neighbour's use counts too
       expect(yield* neighbour.get(a)).toEqual(bytes[0]);
       const d = yield* put(3);
@@ -111,8 +117,7 @@ Deno.test(
         const path = `${cacheFolder}/${name}`;
         Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
         Deno.writeFileSync(path, random(bytes));
-        const time = Date.now() / 1000 - daysAgo * 86_400;
-        Deno.utimeSync(path, time, time);
+        setTimes(path, Date.now() - daysAgo * 86_400_000);
         return path;
       };
       const resized = at("images-0-64", 50_000, 3);
@@ -123,6 +128,101 @@ Deno.test(
       expect(cached()).toEqual(["newer", "newest"]);
       expect(() => Deno.statSync(resized)).toThrow(Deno.errors.NotFound);
       for (const path of others) expect(Deno.statSync(path).isFile).toBe(true);
+    })
+  ),
+);
+
+/** Flips one bit in a file, whose size stays. `secretly`: the time of modification stays too. */
+const damage = (path: string, { secretly }: { readonly secretly: boolean }) => {
+  const bytes = Deno.readFileSync(path);
+  const { atime, mtime } = Deno.statSync(path);
+  bytes[bytes.length >> 1]! ^= 1;
+  Deno.writeFileSync(path, bytes);
+  if (secretly) Deno.utimeSync(path, atime!, mtime!);
+};
+
+/** Deno tells ctime, by which a secret change is noticed, in whole seconds. */
+const nextSecond = Effect.sleep("1100 millis");
+
+for (const secretly of [false, true]) {
+  Deno.test(
+    `a cache file that is damaged${secretly ? ", with its time set back," : ""} is fetched or put anew`,
+    withMachines((machine) =>
+      Effect.gen(function* () {
+        const one = machine("one");
+        const [blobs, neighbour] = [yield* one.service, yield* one.service];
+        const bytes = random(30_000);
+        const ref = yield* blobs.put(bytes);
+        const path = one.path(ref);
+        const fileOf = (service: Blobs["Service"]) =>
+          Effect.scoped(Effect.map(service.file(ref), (path) => Deno.readFileSync(path)));
+        expect(yield* fileOf(neighbour)).toEqual(bytes); // both have verified it
+        yield* nextSecond;
+        damage(path, { secretly });
+        expect(yield* fileOf(blobs)).toEqual(bytes);
+        expect(yield* fileOf(neighbour)).toEqual(bytes);
+        yield* nextSecond;
+        damage(path, { secretly });
+        expect(yield* Effect.all([blobs.get(ref), neighbour.get(ref)], { concurrency: 2 })).toEqual([
+          bytes,
+          bytes,
+        ]);
+        yield* nextSecond;
+        damage(path, { secretly });
+        expect(yield* neighbour.put(bytes)).toEqual(ref);
+        expect(Deno.readFileSync(path)).toEqual(bytes);
+      })
+    ),
+  );
+}
+
+Deno.test(
+  "a file whose state tells nothing of its damage is put anew, or fetched again once a reader has noticed it",
+  withMachines((machine) =>
+    Effect.gen(function* () {
+      const one = machine("one");
+      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const bytes = random(30_000);
+      const ref = yield* blobs.put(bytes);
+      const path = one.path(ref);
+      const fileOf = (service: Blobs["Service"]) => Effect.scoped(service.file(ref));
+      /** A disk loses a bit and leaves no trace: all within one second, or it is healed and tried again. */
+      const rot = Effect.gen(function* () {
+        while (Deno.readFileSync(path)[15_000] === bytes[15_000]) {
+          yield* Effect.sleep(1020 - Date.now() % 1000);
+          setTimes(path, Date.now());
+          for (const service of [blobs, neighbour]) yield* fileOf(service);
+          damage(path, { secretly: true });
+          for (const service of [blobs, neighbour]) yield* fileOf(service);
+        }
+      });
+      yield* rot;
+      expect(yield* blobs.put(bytes)).toEqual(ref);
+      expect(Deno.readFileSync(path)).toEqual(bytes);
+      yield* rot;
+      expect(yield* blobs.get(ref)).toEqual(bytes);
+      yield* rot;
+      const read = Effect.suspend(() => readIntact(path, ref.sha256));
+      expect((yield* Effect.flip(read)).retryable).toBe(true);
+      for (const service of [neighbour, blobs]) {
+        yield* fileOf(service);
+        expect(yield* read).toEqual(bytes);
+      }
+    })
+  ),
+);
+
+Deno.test(
+  "using a file again and again, also by a neighbour, leaves its state as it is, so it is hashed once",
+  withMachines((machine) =>
+    Effect.gen(function* () {
+      const one = machine("one");
+      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const ref = yield* blobs.put(random(30_000));
+      const before = stateOf(Deno.statSync(one.path(ref)));
+      yield* nextSecond;
+      for (const service of [neighbour, blobs, neighbour]) yield* service.get(ref);
+      expect(stateOf(Deno.statSync(one.path(ref)))).toBe(before);
     })
   ),
 );

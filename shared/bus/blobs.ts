@@ -3,12 +3,12 @@ import type { BlobRef } from "@subtaxa/contracts";
 import { Config, Context, Effect, Layer, Metric, type Scope } from "effect";
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { pipeline } from "node:stream/promises";
-import { fileCache, onDisk, scratchFileIn } from "./cache.ts";
+import { fileCache, onDisk, readIntact, scratchFileIn, stateOf } from "./cache.ts";
 import { Connection } from "./connection.ts";
 import { attempt, BusError } from "./error.ts";
 
@@ -72,7 +72,8 @@ export const saveObject = async (
 /**
  * Content-addressed blobs in the NATS Object Store, behind a local cache of files named by hash. What is put goes to
  * the cache first, so that services on one machine never download what a neighbour made. A cached or downloaded
- * file is hashed once per process before it is believed.
+ * file is hashed once per process before it is believed, and again when its times, size or inode are others;
+ * a damaged one is fetched anew.
  */
 export class Blobs extends Context.Service<Blobs, {
   /**
@@ -114,7 +115,8 @@ export class Blobs extends Context.Service<Blobs, {
         stream: `OBJ_${BUCKET}`,
         make: (replicas) => new Objm(nc).create(BUCKET, { storage: StorageType.File, replicas }),
       });
-      const verified = new Set<string>();
+      /** Of each file, by the key of its blob, the state in which its hash was found to be right. */
+      const verified = new Map<string, string>();
       yield* Metric.update(sentBytes, 0); // both are shown from the start, so that rates are right
       yield* Metric.update(receivedBytes, 0);
       yield* Effect.promise(() => removeAbandoned(join(cacheFolder, "incoming")));
@@ -131,25 +133,32 @@ export class Blobs extends Context.Service<Blobs, {
           const path = pathOf(ref);
           const file = yield* cache.hold(path);
           if (file === null) return null;
-          const intact = yield* onDisk(path, async () =>
-            verified.has(ref.key) && (await file.stat()).size === ref.bytes ||
-            (await hashOfFile(path)).sha256 === ref.sha256);
-          if (!intact) {
-            yield* onDisk(path, () =>
-              rm(path, { force: true }));
+          // first the state, then the hash: a change during the reading makes the next look hash it again
+          const state = stateOf(yield* onDisk(path, () => file.stat()));
+          if (verified.get(ref.key) === state) return path;
+          verified.delete(ref.key);
+          if ((yield* onDisk(path, () => hashOfFile(path))).sha256 !== ref.sha256) {
+            yield* Effect.logWarning(`${path} is damaged: it is made anew`);
+            yield* cache.discard(path, file);
             return null;
           }
-          verified.add(ref.key);
+          verified.set(ref.key, state);
           return path;
         });
 
-      /** Moves a file, whose hash is known, into the cache, held for the scope. */
+      /**
+       * Moves a file, whose hash is known, into the cache, held for the scope. One that is there already is
+       * hashed, whatever is known of it: who stores the content anew may do so because it is damaged.
+       */
       const settle = (from: string, ref: BlobRef) =>
         Effect.gen(function* () {
           const path = pathOf(ref);
-          if ((yield* cached(ref)) === null) yield* cache.place(from, path);
+          verified.delete(ref.key);
+          if ((yield* cached(ref)) === null) {
+            const placed = yield* cache.place(from, path);
+            if (placed) verified.set(ref.key, stateOf(yield* onDisk(path, () => placed.stat())));
+          }
           yield* onDisk(from, () => rm(from, { force: true }));
-          verified.add(ref.key);
           return path;
         });
 
@@ -217,10 +226,13 @@ export class Blobs extends Context.Service<Blobs, {
         return yield* settle(path, ref);
       });
 
-      const get = Effect.fn("blobs.get")(function* (ref: BlobRef) {
-        const path = yield* file(ref);
-        return yield* onDisk(path, async () => new Uint8Array(await readFile(path)));
-      }, Effect.scoped);
+      const get = Effect.fn("blobs.get")(
+        function* (ref: BlobRef) {
+          return yield* readIntact(yield* file(ref), ref.sha256);
+        },
+        Effect.scoped,
+        Effect.retry({ times: 1, while: ({ reason }) => reason._tag === "Cache" }),
+      );
 
       const remove = Effect.fn("blobs.remove")(function* (ref: BlobRef) {
         yield* onDisk(pathOf(ref), () => rm(pathOf(ref), { force: true }));

@@ -1,10 +1,17 @@
 import { Effect, type Scope } from "effect";
+import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BusError } from "./error.ts";
 
 /** In the cache's folder, but no cached files: what is being made, and the lock. */
 const notCached = new Set(["incoming", "imports", "lock"]);
+
+/**
+ * How exactly the time of the last use is known. To note it changes the file's times, after which every
+ * process hashes the file again, so not every use is noted.
+ */
+const useIsNotedEveryMs = 10 * 60_000;
 
 /** A full cache is looked through again when this share of its limit has come in. */
 const lookedThroughEvery = 0.01;
@@ -35,12 +42,37 @@ export const scratchFileIn = (cacheFolder: string): Effect.Effect<string, BusErr
   );
 };
 
+/**
+ * While it is the same, nobody has written to the file or put another in its place. Whoever sets the time of
+ * modification back changes ctime, which Deno tells in whole seconds.
+ */
+export const stateOf = ({ ino, size, mtime, ctime }: Deno.FileInfo): string =>
+  [ino, size, mtime?.getTime(), ctime?.getTime()].join(" ");
+
+/**
+ * The bytes of a file of the cache that has this hash. If it turns out to be damaged, that is a failure worth
+ * another try: the file gets another time, upon which whoever asks `Blobs` for it next, in whichever process,
+ * hashes it and fetches it anew.
+ */
+export const readIntact = (
+  path: string,
+  sha256: string,
+): Effect.Effect<Uint8Array<ArrayBuffer>, BusError> =>
+  onDisk(path, async () => {
+    const bytes = await Deno.readFile(path);
+    if (createHash("sha256").update(bytes).digest("hex") === sha256) return bytes;
+    await Deno.utime(path, 0, 0);
+    throw new Error("it is damaged, and is fetched again at the next try");
+  });
+
 /** Opens a file and locks it as one in use; null if there is none. */
 const take = async (path: string): Promise<Deno.FsFile | null> => {
   try {
     const file = await Deno.open(path);
     await file.lock(false);
-    await file.utime(new Date(), new Date());
+    const used = (await file.stat()).mtime?.getTime() ?? 0;
+    // the time may also lie in the future, where the clock was set back
+    if (Math.abs(Date.now() - used) > useIsNotedEveryMs) await file.utime(new Date(), new Date());
     return file;
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return null;
@@ -60,8 +92,9 @@ const removeUnused = async (path: string): Promise<boolean> => {
 
 /**
  * Files in a folder that the services of one machine share: about `limit` bytes of them, of which those go that were used
- * least recently, by the time of modification. One in use carries a shared lock, which the system gives back however its
- * process ends, and stays; that keeps the folder above its limit if need be.
+ * least recently, by the time of modification, which is at most ten minutes older than the last use. One in
+ * use carries a shared lock, which the system gives back however its process ends, and stays; that keeps the
+ * folder above its limit if need be.
  */
 export const fileCache = (folder: string, limit: number) => {
   let unseen = 0;
@@ -102,18 +135,31 @@ export const fileCache = (folder: string, limit: number) => {
   return {
     /** The file, which stays until the scope ends; null if it isn't there. */
     hold: (path: string) => held(path, () => take(path)),
-    /** Moves a file to its path and holds it there. One that is there already stays: others may be using it. */
+    /** Removes a file that is held, even if others hold it too; one put in its place meanwhile stays. */
+    discard: (path: string, file: Deno.FsFile) =>
+      onDisk(path, () =>
+        alone(async () => {
+          const there = await Deno.stat(path).catch(() => null);
+          if (there && there.ino === (await file.stat()).ino) await rm(path, { force: true });
+        })),
+    /**
+     * Moves a file to its path, holds and returns it. One that is there already stays, as others may be using
+     * it: then null is returned.
+     */
     place: (from: string, path: string) =>
       Effect.gen(function* () {
+        let moved = false;
         const file = yield* held(path, async () => {
           await mkdir(dirname(path), { recursive: true });
           const there = await take(path);
           if (there) return there;
           await rename(from, path);
+          moved = true;
           return await take(path);
         });
         if (file) unseen += (yield* onDisk(path, () => file.stat())).size;
         if (unseen > limit * lookedThroughEvery) yield* evict;
+        return moved ? file : null;
       }),
     /** Removes what is beyond the limit. Never fails: it says so in the log. */
     evict,

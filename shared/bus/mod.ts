@@ -1,7 +1,7 @@
 /** NATS JetStream: facts published once, durable consumers, dead letters, key-value and content-addressed blobs. */
 export { Blobs, BUCKET, optionalFile } from "./blobs.ts";
 export { Bus, type Fact } from "./bus.ts";
-export { scratchFileIn } from "./cache.ts";
+export { readIntact, scratchFileIn } from "./cache.ts";
 export { Connection, DEAD, EXHAUSTED, FACTS } from "./connection.ts";
 export {
   consume,

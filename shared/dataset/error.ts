@@ -12,13 +12,13 @@ export type DatasetReason =
   | { readonly _tag: "TooFewClasses"; readonly classes: readonly string[] }
   /** Pictures lie in several classes, and the import was to ask what to do with them. */
   | { readonly _tag: "LabelConflicts"; readonly pictures: number }
-  /** A file of this program's own can't be written or read: disk full, no permission, too many open. */
+  /** A file of this program's own can't be used: disk full, no permission, too many open, damaged. */
   | { readonly _tag: "Storage"; readonly path: string }
   /** A worker thread of the import has ended, for example out of memory. */
   | { readonly _tag: "WorkerCrashed" }
   /** What a worker thread stored is not what it says it stored. */
   | { readonly _tag: "PixelsMiscounted" }
-  /** A shard's content is not what the manifest says. */
+  /** A shard's content has the right hash, but is not what the manifest says. */
   | { readonly _tag: "ShardCorrupt"; readonly shard: number; readonly key: string }
   | { readonly _tag: "ManifestInvalid"; readonly source: string }
   /** A manifest of version 1: it has no checksums, so that pixels may be read from the wrong place. */

@@ -1,6 +1,6 @@
+import { readIntact } from "@subtaxa/bus";
 import type { Manifest, ManifestImage } from "@subtaxa/contracts";
 import { Effect } from "effect";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Images } from "./batch.ts";
 import { readImages, writeImages } from "./cache.ts";
@@ -97,18 +97,13 @@ const readShard = (
       cause,
     });
   return Effect.gen(function* () {
-    const bytes = yield* Effect.tryPromise({
-      try: () => Deno.readFile(path),
-      catch: (cause) =>
-        new DatasetError({
-          reason: { _tag: "Storage", path },
-          message: `shard ${shard} of dataset ${manifest.name} can't be read: ${detailOf(cause)}`,
-          cause,
-        }),
-    });
-    if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
-      return yield* corrupt("is not what was imported: its hash differs");
-    }
+    const bytes = yield* readIntact(path, sha256).pipe(Effect.mapError((cause) =>
+      new DatasetError({
+        reason: { _tag: "Storage", path },
+        message: `shard ${shard} (${key}) of dataset ${manifest.name} can't be read: ${cause.message}`,
+        cause,
+      })
+    ));
     const raw = yield* Effect.try({
       try: () => decompress(bytes),
       catch: (cause) => corrupt(`can't be decompressed: ${detailOf(cause)}`, cause),

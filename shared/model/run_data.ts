@@ -1,3 +1,4 @@
+import { readIntact } from "@subtaxa/bus";
 import type { Manifest, RunSpec } from "@subtaxa/contracts";
 import {
   type Augmentation,
@@ -52,10 +53,17 @@ export interface RunData extends Fold {
   readonly inputs: Inputs;
 }
 
-const readManifest = async (path: string): Promise<Manifest> =>
-  await Effect.runPromise(parseManifest(await Deno.readFile(path), basename(path)));
+const readManifest = ({ manifestFile, spec }: RunDataInput): Promise<Manifest> =>
+  Effect.runPromise(
+    readIntact(manifestFile, spec.manifest.sha256).pipe(
+      Effect.flatMap((bytes) => parseManifest(bytes, basename(manifestFile))),
+    ),
+  );
 
-/** Reads what runs are made from; the latest dataset stays in memory. Both reject with a `DatasetError` or `ArtifactError`. */
+/**
+ * Reads what runs are made from; the latest dataset stays in memory. Both reject with a `DatasetError`,
+ * `BusError` or `ArtifactError`.
+ */
 export interface RunDataLoader {
   /** Without the images themselves. */
   readonly fold: (input: RunDataInput) => Promise<Fold>;
@@ -67,12 +75,11 @@ export interface RunDataLoader {
 export const runDataLoader = (
   { eachView = false }: { readonly eachView?: boolean } = {},
 ): RunDataLoader => {
-  const manifestOf = ({ manifestFile }: RunDataInput) => readManifest(manifestFile);
   const listOf = keepLatest<Promise<{ readonly classOf: Uint16Array; readonly sizes: LogSizes }>>();
   const inputsOf = keepLatest<Promise<Inputs>>();
   const images = async (input: RunDataInput) =>
     await Effect.runPromise(loadImages({
-      manifest: await manifestOf(input),
+      manifest: await readManifest(input),
       manifestSha256: input.spec.manifest.sha256,
       shardFiles: (shard) => input.shardFiles[shard]!,
       imageSize: input.spec.imageSize,
@@ -81,7 +88,7 @@ export const runDataLoader = (
   const fold = async (input: RunDataInput): Promise<Fold> => {
     const { spec: { manifest, seed, folds, sizeFeatures }, fold } = input;
     const { classOf, sizes } = await listOf(manifest.sha256, async () => {
-      const manifest = await manifestOf(input);
+      const manifest = await readManifest(input);
       return {
         classOf: Uint16Array.from(manifest.images, (image) => image.class),
         sizes: logSizes(manifest),
