@@ -34,7 +34,9 @@ export const describeRejected = (rejected: DatasetView["rejected"], names: numbe
     const common = files.every((one) => one.reason === files[0]!.reason);
     const lines = files.map((one) => `${one.file}${common ? "" : one.reason.slice(reason.length)}`);
     return [
-      `  ${count(files.length, files.every(isFolder) ? "folder" : "file")}: ${common ? files[0]!.reason : reason}`,
+      `  ${count(files.length, files.every(isFolder) ? "folder" : "file")}: ${
+        common ? files[0]!.reason : reason
+      }`,
       ...firstOf(lines, names),
     ].join("\n");
   }).join("\n");
