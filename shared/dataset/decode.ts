@@ -1,5 +1,5 @@
 import { JsColorType, Transformer } from "@napi-rs/image";
-import { formatOf, type ImageHeader, type Orientation, readHeader } from "./header.ts";
+import { formatOf, type ImageHeader, type Orientation, readHeader } from "./headers/mod.ts";
 import { detailOf, maxPixels, Unusable } from "./unusable.ts";
 
 /** Decoded samples, rows from the top, channels interleaved: grey, grey + alpha, RGB or RGBA; 8 or 16 bit. */

@@ -2,7 +2,7 @@ import type { SampleDepth } from "@subtaxa/contracts";
 import { createHash } from "node:crypto";
 import { decode } from "./decode.ts";
 import type { DepthStatistics } from "./depth.ts";
-import { formatOf, readHeader } from "./header.ts";
+import { formatOf, readHeader } from "./headers/mod.ts";
 import { depthStatisticsOf, greyOrRgb, pixelHashOf, toSquare } from "./pixels.ts";
 import type { Image } from "./resample.ts";
 import { unreadable, Unusable } from "./unusable.ts";

@@ -1,4 +1,4 @@
-import { maxDirectoryEntries } from "./unusable.ts";
+import { maxDirectoryEntries } from "../unusable.ts";
 
 /** A TIFF directory: its whole numbers by tag, and where the next directory lies; 0 if it is the last. */
 export interface Directory {
