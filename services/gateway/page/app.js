@@ -203,6 +203,10 @@ wire(byId("import"), async (values) => {
   const dataset = await call("POST", "/v1/datasets", values);
   location.hash = `#/datasets/${dataset.name}`;
 }, { doubt: replaced, label: "Replace the dataset" });
+// A frozen backbone's features are made before the training, so that its images can't be augmented.
+byId("start").elements.freeze.addEventListener("change", ({ target }) => {
+  target.form.elements.augmentation.value = target.value === "backbone" ? "none" : "flip-rotate";
+});
 wire(byId("start"), async (values) => {
   const { id } = await call("POST", "/v1/runs", values);
   location.hash = `#/runs/${id}`;
