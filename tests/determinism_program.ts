@@ -26,6 +26,7 @@ const images = { pixels, side, channels: 1, count } as const;
 const spec = specOf(
   RunRequest.parse({
     dataset: "stripes",
+    sizeFeatures: false,
     imageSize: side,
     batchSize: 32,
     folds: 2,

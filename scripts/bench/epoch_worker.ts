@@ -17,7 +17,7 @@ const batchSize = 128;
 const draw = random(1);
 
 const specFor = (settings: Partial<RunSpec>, classes: number): RunSpec => ({
-  ...specOf(RunRequest.parse({ dataset: "noise", method: "standard", batchSize }), {
+  ...specOf(RunRequest.parse({ dataset: "noise", method: "standard", batchSize, sizeFeatures: false }), {
     classes: Array.from({ length: classes }, (_, c) => `class ${c}`),
     manifest: { key: "m", sha256: "0".repeat(64), bytes: 1 },
   }),

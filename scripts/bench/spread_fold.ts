@@ -108,7 +108,7 @@ export const withSpreadFold = <A, E, R>(
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))),
     );
     return yield* Effect.gen(function* () {
-      const request = RunRequest.parse({ dataset: "noise", imageSize });
+      const request = RunRequest.parse({ dataset: "noise", imageSize, sizeFeatures: false });
       const spec = specOf(request, { classes, manifest: yield* noiseDataset(images) });
       const weights = encodeCheckpoint(withStatistics(firstCheckpoint(spec, 0, null)));
       const checkpoint = yield* (yield* Blobs).put(weights);

@@ -36,7 +36,7 @@ const data = (): RunData => {
 };
 
 const spec = (changes: Partial<RunSpec> = {}): RunSpec => ({
-  ...specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16 }), {
+  ...specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16, sizeFeatures: false }), {
     classes: ["lying", "standing"],
     manifest: { key: "m", sha256: "0".repeat(64), bytes: 1 },
   }),

@@ -113,7 +113,10 @@ Deno.test("a damaged optimizer, or that of another checkpoint, is a typed error 
 
 Deno.test("a checkpoint of another run is refused, with what differs", () => {
   const manifest = { key: "m", sha256: "0".repeat(64), bytes: 1 };
-  const spec = specOf(RunRequest.parse({ dataset: "d", imageSize: 16 }), { classes: ["a", "b"], manifest });
+  const spec = specOf(RunRequest.parse({ dataset: "d", imageSize: 16, sizeFeatures: false }), {
+    classes: ["a", "b"],
+    manifest,
+  });
   requireSameRun(trained(), spec, "c");
   expect(() => requireSameRun(trained(), { ...spec, imageSize: 64 }, "c")).toThrow(
     /imageSize is 16, the run's 64/,

@@ -88,10 +88,13 @@ export const stripesOnDisk = async (folder: string, count: number): Promise<RunD
   const json = new TextEncoder().encode(JSON.stringify(manifest));
   await Deno.writeFile(manifestFile, json);
   await Deno.writeFile(shardFile, shards[0]!);
-  const spec = specOf(RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16 }), {
-    classes,
-    manifest: { key: "manifest", sha256: hashOf(json), bytes: json.length },
-  });
+  const spec = specOf(
+    RunRequest.parse({ dataset: "stripes", imageSize: SIDE, batchSize: 16, sizeFeatures: false }),
+    {
+      classes,
+      manifest: { key: "manifest", sha256: hashOf(json), bytes: json.length },
+    },
+  );
   const files = {
     manifestFile,
     shardFiles: [shardFile],
