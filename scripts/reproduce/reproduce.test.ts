@@ -158,7 +158,7 @@ Deno.test("bad input is named before anything is started", () =>
   inFolder(async (folder) => {
     const images = join(folder, "images");
     await Deno.mkdir(join(images, "copepod"), { recursive: true });
-    await Deno.writeTextFile(join(images, "copepod", "acartia-1.png"), "");
+    await Deno.writeTextFile(join(images, "copepod", "acartia-1.png"), "GIF89a"); // announces an image
     const data = { SUBTAXA_DATA: join(folder, "data") };
     const says = async (...args: string[]) => {
       const { code, stderr } = await finished(spawn(args, data));

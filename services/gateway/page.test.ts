@@ -94,7 +94,15 @@ Deno.test(
     await page.getByRole("button", { name: "Import", exact: true }).click();
     await page.getByText(sentence).waitFor();
     expect(imports.length).toBe(3);
+    const begun = page.waitForResponse((response) =>
+      response.request().method() === "POST" && response.url().endsWith("/v1/datasets")
+    );
     await page.getByRole("button", { name: "Replace the dataset" }).click();
+    await begun;
+    // The page may still show the former import, which has as many images.
+    while ((await gateway.json<{ state: string }>("/v1/datasets/trees")).state === "importing") {
+      await page.waitForTimeout(50);
+    }
     await page.getByText("16 images in 2 classes").waitFor();
     expect(imports.length).toBe(4);
 
