@@ -274,7 +274,7 @@ const problemsOf = async (drawn: Drawn, folder: string, seed: number): Promise<s
   ];
 };
 
-/** After an import that failed nobody can ask for its images: those that may be accepted, and aren't listed. */
+/** The images of an import that failed can not be asked for: those that may be accepted, and aren't listed. */
 const acceptedOf = (drawn: Drawn, classes: readonly string[], rejected: Manifest["rejected"]): string[] => {
   const listed = new Set(rejected.map(({ file }) => file));
   const isAccepted = ({ path, verdict }: Path) =>

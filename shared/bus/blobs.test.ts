@@ -65,14 +65,14 @@ Deno.test(
   withMachines((machine) =>
     Effect.gen(function* () {
       const one = machine("one");
-      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const [blobs, other] = [yield* one.service, yield* one.service];
       const bytes = [random(30_000), random(30_000), random(30_000), random(30_000)];
       const put = (i: number) => blobs.put(bytes[i]!);
       const [a, b, c] = [yield* put(0), yield* put(1), yield* put(2)];
       expect(one.cached()).toEqual(keysOf(a, b, c));
       for (const [i, ref] of [a, b, c].entries()) setTimes(one.path(ref), Date.now() - (9 - i) * 3_600_000);
-      // a neighbour's use counts too
-      expect(yield* neighbour.get(a)).toEqual(bytes[0]);
+      // a other's use counts too
+      expect(yield* other.get(a)).toEqual(bytes[0]);
       const d = yield* put(3);
       expect(one.cached()).toEqual(keysOf(a, c, d));
       expect(yield* blobs.get(b)).toEqual(bytes[1]);
@@ -86,22 +86,22 @@ Deno.test(
   withMachines((machine) =>
     Effect.gen(function* () {
       const [one, two] = [machine("one"), machine("two")];
-      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const [blobs, other] = [yield* one.service, yield* one.service];
       const elsewhere = yield* two.service;
       const used = random(60_000);
       const [made, fetched] = [yield* blobs.put(used), yield* elsewhere.put(random(30_000))];
       let last = made;
       yield* Effect.scoped(Effect.gen(function* () {
         const paths = [yield* blobs.file(made), yield* blobs.file(fetched)];
-        for (let i = 0; i < 3; i++) last = yield* neighbour.put(random(30_000 + i));
+        for (let i = 0; i < 3; i++) last = yield* other.put(random(30_000 + i));
         // putting equal content again, or fetching it twice, must not put another file in the place of the used one
-        yield* neighbour.put(used);
-        yield* neighbour.put(random(40_000));
-        last = yield* neighbour.put(random(30_000));
+        yield* other.put(used);
+        yield* other.put(random(40_000));
+        last = yield* other.put(random(30_000));
         for (const path of paths) expect(Deno.statSync(path).isFile).toBe(true);
         expect(one.cached()).toEqual(keysOf(made, fetched, last));
       }));
-      const [x, y] = [yield* neighbour.put(random(40_000)), yield* neighbour.put(random(40_000))];
+      const [x, y] = [yield* other.put(random(40_000)), yield* other.put(random(40_000))];
       expect(one.cached()).toEqual(keysOf(x, y));
       expect(yield* blobs.get(made)).toEqual(used);
     })
@@ -146,30 +146,30 @@ const nextSecond = Effect.sleep("1100 millis");
 
 for (const secretly of [false, true]) {
   Deno.test(
-    `a cache file that is damaged${secretly ? ", with its time set back," : ""} is fetched or put anew`,
+    `a cache file that is damaged${secretly ? ", with its time set back," : ""} is fetched or put again`,
     withMachines((machine) =>
       Effect.gen(function* () {
         const one = machine("one");
-        const [blobs, neighbour] = [yield* one.service, yield* one.service];
+        const [blobs, other] = [yield* one.service, yield* one.service];
         const bytes = random(30_000);
         const ref = yield* blobs.put(bytes);
         const path = one.path(ref);
         const fileOf = (service: Blobs["Service"]) =>
           Effect.scoped(Effect.map(service.file(ref), (path) => Deno.readFileSync(path)));
-        expect(yield* fileOf(neighbour)).toEqual(bytes); // both have verified it
+        expect(yield* fileOf(other)).toEqual(bytes); // both have verified it
         yield* nextSecond;
         damage(path, { secretly });
         expect(yield* fileOf(blobs)).toEqual(bytes);
-        expect(yield* fileOf(neighbour)).toEqual(bytes);
+        expect(yield* fileOf(other)).toEqual(bytes);
         yield* nextSecond;
         damage(path, { secretly });
-        expect(yield* Effect.all([blobs.get(ref), neighbour.get(ref)], { concurrency: 2 })).toEqual([
+        expect(yield* Effect.all([blobs.get(ref), other.get(ref)], { concurrency: 2 })).toEqual([
           bytes,
           bytes,
         ]);
         yield* nextSecond;
         damage(path, { secretly });
-        expect(yield* neighbour.put(bytes)).toEqual(ref);
+        expect(yield* other.put(bytes)).toEqual(ref);
         expect(Deno.readFileSync(path)).toEqual(bytes);
       })
     ),
@@ -177,11 +177,11 @@ for (const secretly of [false, true]) {
 }
 
 Deno.test(
-  "a file whose state tells nothing of its damage is put anew, or fetched again once a reader has noticed it",
+  "a file whose state tells nothing of its damage is put again, or fetched again once a reader has noticed it",
   withMachines((machine) =>
     Effect.gen(function* () {
       const one = machine("one");
-      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const [blobs, other] = [yield* one.service, yield* one.service];
       const bytes = random(30_000);
       const ref = yield* blobs.put(bytes);
       const path = one.path(ref);
@@ -191,9 +191,9 @@ Deno.test(
         while (Deno.readFileSync(path)[15_000] === bytes[15_000]) {
           yield* Effect.sleep(1020 - Date.now() % 1000);
           setTimes(path, Date.now());
-          for (const service of [blobs, neighbour]) yield* fileOf(service);
+          for (const service of [blobs, other]) yield* fileOf(service);
           damage(path, { secretly: true });
-          for (const service of [blobs, neighbour]) yield* fileOf(service);
+          for (const service of [blobs, other]) yield* fileOf(service);
         }
       });
       yield* rot;
@@ -204,7 +204,7 @@ Deno.test(
       yield* rot;
       const read = Effect.suspend(() => readIntact(path, ref.sha256));
       expect((yield* Effect.flip(read)).retryable).toBe(true);
-      for (const service of [neighbour, blobs]) {
+      for (const service of [other, blobs]) {
         yield* fileOf(service);
         expect(yield* read).toEqual(bytes);
       }
@@ -213,15 +213,15 @@ Deno.test(
 );
 
 Deno.test(
-  "using a file again and again, also by a neighbour, leaves its state as it is, so it is hashed once",
+  "using a file again and again, also by another service, leaves its state as it is, so it is hashed once",
   withMachines((machine) =>
     Effect.gen(function* () {
       const one = machine("one");
-      const [blobs, neighbour] = [yield* one.service, yield* one.service];
+      const [blobs, other] = [yield* one.service, yield* one.service];
       const ref = yield* blobs.put(random(30_000));
       const before = stateOf(Deno.statSync(one.path(ref)));
       yield* nextSecond;
-      for (const service of [neighbour, blobs, neighbour]) yield* service.get(ref);
+      for (const service of [other, blobs, other]) yield* service.get(ref);
       expect(stateOf(Deno.statSync(one.path(ref)))).toBe(before);
     })
   ),

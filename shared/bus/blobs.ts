@@ -73,7 +73,7 @@ export const saveObject = async (
  * Content-addressed blobs in the NATS Object Store, behind a local cache of files named by hash. What is put goes to
  * the cache first, so that services on one machine never download what a neighbour made. A cached or downloaded
  * file is hashed once per process before it is believed, and again when its times, size or inode are others;
- * a damaged one is fetched anew.
+ * a damaged one is fetched again.
  */
 export class Blobs extends Context.Service<Blobs, {
   /**
@@ -138,7 +138,7 @@ export class Blobs extends Context.Service<Blobs, {
           if (verified.get(ref.key) === state) return path;
           verified.delete(ref.key);
           if ((yield* onDisk(path, () => hashOfFile(path))).sha256 !== ref.sha256) {
-            yield* Effect.logWarning(`${path} is damaged: it is made anew`);
+            yield* Effect.logWarning(`${path} is damaged: it is fetched again`);
             yield* cache.discard(path, file);
             return null;
           }
@@ -148,7 +148,7 @@ export class Blobs extends Context.Service<Blobs, {
 
       /**
        * Moves a file, whose hash is known, into the cache, held for the scope. One that is there already is
-       * hashed, whatever is known of it: who stores the content anew may do so because it is damaged.
+       * hashed, whatever is known of it: who stores the content again may do so because it is damaged.
        */
       const settle = (from: string, ref: BlobRef) =>
         Effect.gen(function* () {

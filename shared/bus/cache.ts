@@ -43,7 +43,7 @@ export const scratchFileIn = (cacheFolder: string): Effect.Effect<string, BusErr
 };
 
 /**
- * While it is the same, nobody has written to the file or put another in its place. Whoever sets the time of
+ * While it is the same, no process has written to the file or put another in its place. Whoever sets the time of
  * modification back changes ctime, which Deno tells in whole seconds.
  */
 export const stateOf = ({ ino, size, mtime, ctime }: Deno.FileInfo): string =>

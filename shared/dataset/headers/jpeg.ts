@@ -40,7 +40,7 @@ export const jpegHeader = (bytes: Uint8Array, view: DataView): ImageHeader => {
     }
     if (isFrameMarker(marker)) frame = jpegFrame(view, at + 4);
     if (marker === 0xe1 && startsWith(data, "Exif\0\0")) {
-      // More than 64 KB of Exif data go on in the next segment of the kind.
+      // More than 64 KB of Exif data continue in the next segment of the kind.
       const more = data.subarray(6);
       metadata.exif = metadata.exif ? Buffer.concat([metadata.exif, more]) : more;
     } else if (marker === 0xe1 && startsWith(data, xmpName)) metadata.xmp = latin1(data);
