@@ -71,7 +71,7 @@ Deno.test(
       const [a, b, c] = [yield* put(0), yield* put(1), yield* put(2)];
       expect(one.cached()).toEqual(keysOf(a, b, c));
       for (const [i, ref] of [a, b, c].entries()) setTimes(one.path(ref), Date.now() - (9 - i) * 3_600_000);
-      // a other's use counts too
+      // another service's use counts too
       expect(yield* other.get(a)).toEqual(bytes[0]);
       const d = yield* put(3);
       expect(one.cached()).toEqual(keysOf(a, c, d));
